@@ -1,0 +1,120 @@
+"""What a client asked: a Call, with the JSON it sent kept as it came."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import orjson
+from pydantic import SecretStr
+
+_split_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Endpoint(StrEnum):
+    """An OpenAI operation that the router answers itself."""
+
+    CHAT_COMPLETIONS = "chat.completions"
+
+
+class Need(StrEnum):
+    """Something a call asks for that not every model can do; the words of `capabilities` in the settings."""
+
+    TOOLS = "tools"
+    PARALLEL_TOOLS = "parallel_tools"
+    JSON_OBJECT = "json_object"
+    JSON_SCHEMA = "json_schema"
+    VISION = "vision"
+    AUDIO = "audio"
+    FILES = "files"
+    LOGPROBS = "logprobs"
+    SEVERAL_CHOICES = "n"
+    SEED = "seed"
+
+
+class JsonObject(Mapping[str, Any]):
+    """A JSON object whose members are parsed when first looked at, and forwarded byte for byte as they came.
+
+    Raises `ValueError` on construction where the text is no JSON object, and on access where a member is not valid
+    UTF-8. Where a name occurs twice the last one counts, as in Python and JavaScript.
+    """
+
+    __slots__ = ("_members", "_parsed")
+
+    def __init__(self, text: bytes) -> None:
+        try:
+            self._members: dict[str, msgspec.Raw] = _split_members(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ValueError(str(error)) from error
+        self._parsed: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self._parsed[name]
+        except KeyError:
+            value = self._parsed[name] = orjson.loads(self._members[name])
+            return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._members
+
+    def size_of(self, name: str) -> int:
+        """The length in bytes of a member's JSON text; 0 where there is none."""
+        member = self._members.get(name)
+        return 0 if member is None else len(memoryview(member))
+
+    def encode(self, replace: Mapping[str, Any], without: frozenset[str] = frozenset()) -> bytes:
+        """This object as JSON text, some members replaced or added, some left out, all others byte for byte."""
+        members = {name: raw for name, raw in self._members.items() if name not in without}
+        for name, value in replace.items():
+            members[name] = msgspec.Raw(orjson.dumps(value))
+        return msgspec.json.encode(members)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asked, and the credential that goes to OpenAI or nowhere.
+
+    `openai_headers` are `OpenAI-Organization` and `OpenAI-Project`, for OpenAI only.
+    """
+
+    authorization: SecretStr | None = None
+    openai_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What the client asked of the router itself, by its `x-llmrouter-*` headers."""
+
+    provider: str | None = None
+    policy: str | None = None
+    cache: str | None = None
+    max_cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request of a client, checked.
+
+    `body` is the OpenAI JSON as it was sent. `input_characters` is the length of the prompt's JSON text, for
+    estimates; `max_output_tokens` is the client's own limit.
+    """
+
+    id: str
+    endpoint: Endpoint
+    body: JsonObject
+    model: str
+    stream: bool = False
+    include_usage: bool = False
+    needs: frozenset[Need] = frozenset()
+    input_characters: int = 0
+    max_output_tokens: int | None = None
+    caller: Caller = Caller()
+    preferences: Preferences = Preferences()

@@ -1,0 +1,138 @@
+"""What can go wrong, by what is done next.
+
+    RouterError                  the client gets this; each leaf knows status, OpenAI type and code, metric name
+    ├── InvalidRequest           400, before any provider is asked
+    │   ├── RequestTooLarge      413
+    │   └── UnsupportedEncoding  415
+    ├── NoTarget                 404, nothing may answer the requested model
+    ├── NoAnswer                 503 or 429, everything was tried or rests
+    ├── RelayedError             a provider's own 4xx, handed on
+    └── InternalError            500, a defect of the router; the request went nowhere
+    AttemptFailed                one attempt's end; the gateway decides what comes next (design 6.2)
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import orjson
+
+
+class RouterError(Exception):
+    """An error in OpenAI's shape, for the client."""
+
+    status: int = 500
+    type: str = "server_error"
+    code: str | None = None
+    metric: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    def to_json(self) -> bytes:
+        """The body that OpenAI's clients parse."""
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return orjson.dumps({"error": error})
+
+
+class InvalidRequest(RouterError):
+    """The client's request cannot be understood; no provider was asked."""
+
+    status = 400
+    type = "invalid_request_error"
+    metric = "invalid_request"
+
+
+class RequestTooLarge(InvalidRequest):
+    """The request's body is over the router's limit."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class UnsupportedEncoding(InvalidRequest):
+    """The request's `content-encoding` is none that the router reads."""
+
+    status = 415
+    code = "unsupported_content_encoding"
+
+
+class NoTarget(RouterError):
+    """No target may answer the requested model."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "model_not_found"
+    metric = "no_target"
+
+
+class NoAnswer(RouterError):
+    """Every target that may answer failed or rests."""
+
+    status = 503
+    type = "server_error"
+    code = "no_provider_available"
+    metric = "no_answer"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, rate_limited: bool = False) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        if rate_limited:
+            self.status, self.type, self.code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class RelayedError(RouterError):
+    """A provider's own refusal of the request, handed on in OpenAI's shape."""
+
+    metric = "relayed"
+
+    def __init__(self, status: int, error: dict[str, Any]) -> None:
+        super().__init__(str(error.get("message") or "The provider refused the request."), param=error.get("param"))
+        self.status = status
+        self.type = str(error.get("type") or "invalid_request_error")
+        code = error.get("code")
+        self.code = None if code is None else str(code)
+
+
+class InternalError(RouterError):
+    """A defect of the router itself; the request was not sent anywhere."""
+
+    code = "llmrouter_internal_error"
+
+
+class Outcome(StrEnum):
+    """What an attempt came to; the rows of design 6.2."""
+
+    SUCCESS = "success"
+    UNREACHABLE = "unreachable"  # refused, reset, DNS, TLS
+    TIMED_OUT = "timed_out"  # before the first content
+    SERVER_ERROR = "server_error"  # 5xx, 529, 408, 425
+    BAD_REPLY = "bad_reply"  # 200 with an error, an empty or malformed body or stream
+    RATE_LIMITED = "rate_limited"
+    OUT_OF_CREDIT = "out_of_credit"  # 402, 429 insufficient_quota
+    UNAUTHORIZED = "unauthorized"  # 401, 403, a bad key told as 400
+    MODEL_GONE = "model_gone"  # 404, 410, decommissioned
+    CONTEXT_EXCEEDED = "context_exceeded"
+    REFUSED = "refused"  # other 4xx
+    BROKEN_STREAM = "broken_stream"  # after content was sent
+    CLIENT_GONE = "client_gone"
+
+
+@dataclass(slots=True)
+class AttemptFailed(Exception):
+    """One attempt's failure.
+
+    `message` is safe to show (no keys). `status` is the provider's HTTP status where it gave one; `error` its own
+    error in OpenAI's shape, for the rows that hand it on; `retry_after_s` how long it asked to be left alone.
+    """
+
+    outcome: Outcome
+    message: str
+    status: int | None = None
+    error: dict[str, Any] | None = None
+    retry_after_s: float | None = None
+
+    def __str__(self) -> str:
+        return self.message

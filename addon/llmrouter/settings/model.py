@@ -1,0 +1,344 @@
+"""The settings as frozen values: one class per YAML mapping, one attribute per key (design 5.2).
+
+What needs more than one value to judge (a duplicate name, an unknown type) stands in `checks`; what a single value
+must be stands here. Durations are seconds, prices US dollars per million tokens.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from llmrouter.calls import Need
+
+POLICIES = ("least_cost", "least_latency", "round_robin", "weighted")
+_LATER_POLICIES = ("quality", "schedule")
+_HOST = re.compile(r"(?!\d+(\.\d+)*\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
+
+
+def _check_policy(name: str) -> str:
+    known = ", ".join(POLICIES)
+    if name in _LATER_POLICIES or ".py:" in name:
+        raise ValueError(f"the policy is not available in this version; use one of: {known}")
+    if name not in POLICIES:
+        raise ValueError(f"this policy is not known; use one of: {known}")
+    return name
+
+
+def _check_host(name: str) -> str:
+    if "://" in name or "/" in name:
+        raise ValueError("a host name alone is needed, without scheme or path, such as api.openai.com")
+    if ":" in name:
+        raise ValueError("a host name alone is needed, without a port, such as api.openai.com")
+    if "*" in name or "?" in name:
+        raise ValueError("wildcards are not possible, because the certificate names each host; list the hosts")
+    if len(name) > 253 or not _HOST.fullmatch(name):
+        raise ValueError("this is not a host name; write one such as api.openai.com")
+    return name.lower()
+
+
+def _check_url(url: str) -> str:
+    example = "such as https://api.example.com/v1"
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"this is not a URL; write one {example}") from None
+    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
+        raise ValueError(f"a URL that starts with http:// or https:// is needed, {example}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL must not hold a user name or password; put the key into api_key_env")
+    if parts.query or parts.fragment or "?" in url or "#" in url:
+        raise ValueError(f"a URL without query and fragment is needed, {example}")
+    if parts.path.rstrip("/").endswith("/chat/completions"):
+        raise ValueError("leave /chat/completions out: the router adds it")
+    return url.rstrip("/")
+
+
+def _check_glob(glob: str) -> str:
+    if glob != glob.strip():
+        raise ValueError("the pattern has spaces around it; leave them out")
+    if glob.count("[") != glob.count("]"):
+        raise ValueError("the pattern has a [ without a ] (or the other way round); write [[] for a literal [")
+    return glob
+
+
+def _check_header(name: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        raise ValueError("this is not a header name; use letters, digits and hyphens")
+    return name
+
+
+def _check_header_value(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) > 126 for character in value):
+        raise ValueError("a header's value is one line of ASCII")
+    return value
+
+
+def _check_variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("the name of an environment variable is needed (not the key itself), such as GROQ_API_KEY")
+    return name
+
+
+type Host = Annotated[str, AfterValidator(_check_host)]
+type Url = Annotated[str, AfterValidator(_check_url)]
+type Policy = Annotated[str, AfterValidator(_check_policy)]
+type Glob = Annotated[str, Field(min_length=1), AfterValidator(_check_glob)]
+type HeaderName = Annotated[str, AfterValidator(_check_header)]
+type HeaderValue = Annotated[str, AfterValidator(_check_header_value)]
+type VariableName = Annotated[str, AfterValidator(_check_variable)]
+type Seconds = Annotated[float, Field(gt=0)]
+type Share = Annotated[float, Field(ge=0, le=1)]
+type Price = Annotated[float, Field(ge=0)]
+type PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+
+class PriceSettings(_Frozen):
+    """What a model costs, in US dollars per million tokens."""
+
+    input: Price
+    """US dollars per million input tokens."""
+    output: Price
+    """US dollars per million output tokens."""
+    cached_input: Price | None = None
+    """US dollars per million input tokens that the provider had cached; default: the input price."""
+
+
+class BreakerSettings(_Frozen):
+    """When a target that keeps failing is left alone, and for how long."""
+
+    failure_threshold: PositiveInt = 5
+    """This many failures one after another open the breaker."""
+    recovery_seconds: Seconds = 30
+    """How long an open breaker waits before it lets one request try again."""
+    failure_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """This share of failed requests within the window opens the breaker, above 0 and up to 1."""
+    window_seconds: Seconds = 60
+    """How far back the failure rate looks."""
+    min_requests: PositiveInt = 20
+    """The failure rate counts only from this many requests in the window on."""
+
+
+class TimeoutSettings(_Frozen):
+    """How long a provider may take, phase by phase, in seconds."""
+
+    connect: Seconds = 5
+    """Seconds until the connection stands."""
+    first_byte: Seconds = 30
+    """Seconds until the first content of the answer."""
+    idle: Seconds = 30
+    """Seconds of silence within an answer."""
+    total: Seconds = 300
+    """Seconds for one attempt in all."""
+
+
+class LimitSettings(_Frozen):
+    """The provider's quota, so that it is not exceeded."""
+
+    rpm: PositiveInt | None = None
+    """Requests per minute."""
+    rpd: PositiveInt | None = None
+    """Requests per day."""
+    tpm: PositiveInt | None = None
+    """Tokens per minute."""
+    tpd: PositiveInt | None = None
+    """Tokens per day."""
+    concurrency: PositiveInt | None = None
+    """Requests at the same time."""
+    usd_per_day: Price | None = None
+    """US dollars per day."""
+    usd_per_month: Price | None = None
+    """US dollars per month."""
+    max_wait_seconds: Annotated[float, Field(ge=0)] | None = None
+    """How long a request may wait for quota before the next target is tried."""
+
+
+class DataSettings(_Frozen):
+    """What happens to prompts."""
+
+    trains_on_prompts: bool | None = None
+    """Whether the provider may train on what it is sent; in a route: whether it is allowed to."""
+    region: str | None = None
+    """Where the prompts are processed, such as us or eu."""
+
+
+class ModelSettings(_Frozen):
+    """One model of a provider."""
+
+    id: Annotated[str, Field(min_length=1)]
+    """The model's name at the provider."""
+    serves: tuple[Glob, ...] = ()
+    """Requested model names (globs) that it may answer for; default: its own id and provider/id."""
+    price: PriceSettings | None = None
+    """What it costs; without a price the model sorts last under least_cost."""
+    context_window: PositiveInt | None = None
+    """How many tokens fit, input and output together."""
+    capabilities: tuple[Need, ...] | None = None
+    """Everything it can do beyond plain chat; default: not known, so it is tried."""
+    quality: Share | None = None
+    """How good it is, from 0 to 1; routes can ask for a minimum."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Its share under the policy weighted; multiplied by the provider's weight."""
+
+
+def _name_from_type(data: dict[str, Any]) -> str:
+    return str(data.get("type", ""))
+
+
+def _model_of_echo(data: dict[str, Any]) -> str | None:
+    return "echo" if data.get("type") == "echo" and not data.get("models") else None
+
+
+class ProviderSettings(_Frozen):
+    """One provider: where it is, how it is paid, and which models it offers."""
+
+    type: str
+    """A brand or a wire format, such as echo, openai, groq, openrouter or openai_compatible."""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(default_factory=_name_from_type)
+    """A unique name, used in routes, headers and logs; default: the type."""
+    api_key_env: VariableName | None = None
+    """The environment variable that holds the key; default: the usual one of the type."""
+    api_key: Literal["caller"] | None = None
+    """Only `caller`, on type openai: the app's own key is used, and sent to OpenAI only."""
+    base_url: Url | None = None
+    """Where the API is, up to and without /chat/completions; default: the usual one of the type."""
+    priority: int = 10
+    """Lower tiers are tried first; the policy orders within a tier."""
+    models: tuple[ModelSettings, ...] = ()
+    """The models, one by one; not together with `model`."""
+    model: Annotated[str, Field(min_length=1)] | None = Field(default_factory=_model_of_echo)
+    """One model that stands in for every requested model; not together with `models`."""
+    extra_headers: Mapping[HeaderName, HeaderValue] = Field(default_factory=dict)
+    """Headers sent with every request to this provider."""
+    circuit_breaker: BreakerSettings | None = None
+    """Changes the file's `breaker` for this provider, key by key."""
+    limits: LimitSettings = LimitSettings()
+    """The provider's quota; read, but not yet acted on in this version."""
+    timeouts: TimeoutSettings = TimeoutSettings()
+    """How long this provider may take."""
+    data: DataSettings = DataSettings()
+    """What this provider does with prompts; read, but not yet acted on in this version."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Its share under the policy weighted; multiplied by the model's weight."""
+    mock_failure_rate: Share = 0.0
+    """Type echo only: this share of the requests fails, from 0 to 1."""
+    mock_latency_seconds: Annotated[float, Field(ge=0)] = 0.0
+    """Type echo only: seconds before the answer begins."""
+
+
+class RouteSettings(_Frozen):
+    """What may answer a requested model; the first route that matches wins."""
+
+    model: Glob
+    """The requested model name, as a glob."""
+    use: tuple[Glob, ...] = ()
+    """The targets (globs of provider/model) that may answer; default: those whose `serves` matches."""
+    min_quality: Share | None = None
+    """Only models of at least this quality, from 0 to 1."""
+    policy: Policy | None = None
+    """The policy for these models; default: the file's."""
+    data: DataSettings | None = None
+    """What must hold for the prompts; read, but not yet acted on in this version."""
+
+
+class RetrySettings(_Frozen):
+    """How long one call is kept trying."""
+
+    max_attempts: PositiveInt = 4
+    """How many attempts one call may make in all."""
+    deadline_seconds: Seconds = 600
+    """Seconds over all attempts of one call."""
+
+
+class CacheSettings(_Frozen):
+    """Where repeated prompts are answered from; read, but not yet acted on in this version."""
+
+    backend: Literal["memory", "sqlite", "redis", "off"] = "memory"
+    """Where answers are kept."""
+    url: str | None = None
+    """The address of the backend, where it has one."""
+    ttl_seconds: Seconds = 3600
+    """How long an answer is kept."""
+    max_mebibytes: PositiveInt = 256
+    """How much memory the answers may take."""
+    when: Literal["deterministic", "always", "never"] = "deterministic"
+    """Which requests may be answered from the cache."""
+    scope: Literal["caller", "shared"] = "caller"
+    """Whether one caller may get what another one asked."""
+
+
+class StorageSettings(_Frozen):
+    """Where lasting data is kept; read, but not yet acted on in this version."""
+
+    url: str = "sqlite:///state/llmrouter.db"
+    """The database's URL."""
+
+
+class MetricsSettings(_Frozen):
+    """How the router is measured; read, but not yet acted on in this version."""
+
+    prometheus: bool = True
+    """Whether /metrics is offered."""
+
+
+class LoggingSettings(_Frozen):
+    """What is logged."""
+
+    decisions: Literal["json", "off"] = "json"
+    """One JSON line per decision, or none."""
+    file: str | None = None
+    """Where the decision lines go; default: the log of mitmproxy."""
+
+
+class InspectionSettings(_Frozen):
+    """What mitmweb shows."""
+
+    max_stream_kibibytes: Annotated[int, Field(ge=0)] = 256
+    """How much of a streamed answer is kept for inspection, in KiB."""
+
+
+class Settings(_Frozen):
+    """The router's configuration."""
+
+    intercept: Annotated[tuple[Host, ...], Field(min_length=1)] = ("api.openai.com",)
+    """The hosts whose requests are decrypted and routed; every other host is tunnelled untouched."""
+    providers: tuple[ProviderSettings, ...] = ()
+    """The providers, in the order in which equals are tried."""
+    policy: Policy = "least_cost"
+    """How targets of one priority tier are ordered."""
+    routes: tuple[RouteSettings, ...] = ()
+    """What may answer which requested model; the first match wins."""
+    unmatched: Literal["passthrough", "reject"] = "passthrough"
+    """A model that nothing may answer: to OpenAI with the app's own key, or refused."""
+    breaker: BreakerSettings = BreakerSettings()
+    """The circuit breaker of every provider that does not say otherwise."""
+    retry: RetrySettings = RetrySettings()
+    """How long one call is kept trying."""
+    cache: CacheSettings = CacheSettings()
+    """Where repeated prompts are answered from; read, but not yet acted on in this version."""
+    storage: StorageSettings = StorageSettings()
+    """Where lasting data is kept; read, but not yet acted on in this version."""
+    metrics: MetricsSettings = MetricsSettings()
+    """How the router is measured; read, but not yet acted on in this version."""
+    logging: LoggingSettings = LoggingSettings()
+    """What is logged."""
+    inspection: InspectionSettings = InspectionSettings()
+    """What mitmweb shows."""
+    max_request_mebibytes: PositiveInt = 64
+    """The largest request body that is read, in MiB."""
+
+    def breaker_for(self, provider: ProviderSettings) -> BreakerSettings:
+        """The provider's breaker: the file's own, with the keys that its `circuit_breaker` gives."""
+        own = provider.circuit_breaker
+        if own is None:
+            return self.breaker
+        return self.breaker.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})

@@ -1,0 +1,42 @@
+"""Where a call may be sent: a provider with one of its models, and everything a wire format or a policy asks of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from llmrouter.brands import Brand
+from llmrouter.calls import Need
+from llmrouter.settings.model import BreakerSettings, PriceSettings, TimeoutSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """One model at one provider, made once per configuration.
+
+    `key` is `provider/model` and names the target in routes, headers, logs and the memory of its health.
+    `credential` is the provider's own key; with `uses_caller_key` the caller's is sent instead. `capabilities` is
+    None where unknown, `serves` are globs of requested model names.
+    """
+
+    provider: str
+    model: str
+    brand: Brand
+    base_url: str
+    credential: SecretStr | None = None
+    uses_caller_key: bool = False
+    extra_headers: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 10
+    serves: tuple[str, ...] = ()
+    price: PriceSettings | None = None
+    context_window: int | None = None
+    capabilities: frozenset[Need] | None = None
+    quality: float | None = None
+    breaker: BreakerSettings = BreakerSettings()
+    timeouts: TimeoutSettings = TimeoutSettings()
+    mock_failure_rate: float = 0.0
+    mock_latency_seconds: float = 0.0
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.provider}/{self.model}")

@@ -45,7 +45,7 @@ class JsonObject(Mapping[str, Any]):
     def __init__(self, text: bytes) -> None:
         try:
             self._members: dict[str, msgspec.Raw] = _split_members(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(str(error)) from error
         self._parsed: dict[str, Any] = {}
 
@@ -53,7 +53,7 @@ class JsonObject(Mapping[str, Any]):
         try:
             return self._parsed[name]
         except KeyError:
-            value = self._parsed[name] = orjson.loads(self._members[name])
+            value = self._parsed[name] = orjson.loads(memoryview(self._members[name]))
             return value
 
     def __iter__(self) -> Iterator[str]:

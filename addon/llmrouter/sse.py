@@ -84,7 +84,7 @@ class SseDecoder:
         return data.removeprefix(_BOM)
 
     def _with_line_feeds(self, data: bytes) -> bytes:
-        """CRLF and CR become LF; a CR at the end counts at once, and an LF that the next bytes begin with is dropped."""
+        """CRLF and CR become LF; a CR at the end counts at once, and an LF right after it is dropped."""
         if self._after_cr and data:
             data = data.removeprefix(b"\n")
             self._after_cr = False

@@ -32,6 +32,7 @@ class Target:
     context_window: int | None = None
     capabilities: frozenset[Need] | None = None
     quality: float | None = None
+    weight: float = 1.0
     breaker: BreakerSettings = BreakerSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
     mock_failure_rate: float = 0.0

@@ -257,6 +257,8 @@ class RetrySettings(_Frozen):
     """How many attempts one call may make in all."""
     deadline_seconds: Seconds = 600
     """Seconds over all attempts of one call."""
+    max_wait_seconds: Annotated[float, Field(ge=0)] = 15
+    """A target that fails and is back this soon is waited for, when nothing else is left."""
 
 
 class CacheSettings(_Frozen):

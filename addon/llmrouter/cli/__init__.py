@@ -1,0 +1,1 @@
+"""The `llmrouter` command, one module per subcommand."""

@@ -1,0 +1,42 @@
+"""`llmrouter config`: looks at the configuration file without starting anything."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from llmrouter.brands import BRANDS
+from llmrouter.routing.catalog import build_targets
+from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
+from llmrouter.settings.schema import json_schema
+
+
+@click.group()
+def config() -> None:
+    """Checks the configuration file, or prints its JSON Schema."""
+
+
+@config.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+def check(path: Path | None) -> None:
+    """Says whether PATH (default: config/providers.yaml) is right, and what is wrong, line by line."""
+    file = path or Path(os.environ.get("LLMROUTER_CONFIG") or "config/providers.yaml")
+    try:
+        settings = load_settings(file, BRANDS)
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    catalogue = build_targets(settings, BRANDS, os.environ)
+    for warning in catalogue.warnings:
+        click.echo(f"warning: {warning}")
+    if unused := unused_keys(settings):
+        click.echo(f"warning: read, but without effect in this version: {', '.join(unused)}")
+    click.echo(f"{file} is right: {len(settings.providers)} providers, {len(catalogue.targets)} targets.")
+
+
+@config.command()
+def schema() -> None:
+    """Prints the JSON Schema of the configuration, for editors."""
+    click.echo(json.dumps(json_schema(), indent=2))

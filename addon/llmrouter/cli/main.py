@@ -1,0 +1,17 @@
+"""The `llmrouter` command itself."""
+
+import click
+
+from llmrouter import __version__
+from llmrouter.cli.config import config
+from llmrouter.cli.serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="llmrouter")
+def main() -> None:
+    """Answers OpenAI API calls from the cheapest provider that is healthy and able."""
+
+
+main.add_command(config)
+main.add_command(serve)

@@ -1,0 +1,152 @@
+"""POST /v1/chat/completions: a request's JSON becomes a Call; chunks become the stream that OpenAI's clients read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from llmrouter.calls import Call, Caller, Endpoint, JsonObject, Need, Preferences
+from llmrouter.errors import InvalidRequest
+from llmrouter.replies import Chunk
+
+PATH = "/v1/chat/completions"
+DONE = b"data: [DONE]\n\n"
+
+_PART_NEEDS = {"image_url": Need.VISION, "input_audio": Need.AUDIO, "file": Need.FILES}
+_FORMAT_NEEDS = {"json_schema": Need.JSON_SCHEMA, "json_object": Need.JSON_OBJECT}
+
+
+def parse(body: bytes, default_model: str, *, id: str, caller: Caller, preferences: Preferences) -> Call:
+    """Checks a request's body and says what it asks for; raises `InvalidRequest` where OpenAI would answer 400.
+
+    Only what the router itself reads is checked: everything else is the provider's to judge.
+    """
+    fields = _read_object(body)
+    model = _expect(fields, "model", str, "a string") or default_model
+    stream = bool(_expect(fields, "stream", bool, "a boolean"))
+    options = _expect(fields, "stream_options", dict, "an object") or {}
+    if options and not stream:
+        raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
+    limits = [_expect(fields, name, int, "an integer") for name in ("max_completion_tokens", "max_tokens")]
+    return Call(
+        id=id,
+        endpoint=Endpoint.CHAT_COMPLETIONS,
+        body=fields,
+        model=model,
+        stream=stream,
+        include_usage=options.get("include_usage") is True,
+        needs=frozenset(_needs_of_messages(fields) | _needs_of_options(fields)),
+        input_characters=fields.size_of("messages") + fields.size_of("tools"),
+        max_output_tokens=next((limit for limit in limits if limit is not None), None),
+        caller=caller,
+        preferences=preferences,
+    )
+
+
+def _read_object(body: bytes) -> JsonObject:
+    if not body.strip():
+        raise InvalidRequest("The request has no body. Send a JSON object with 'model' and 'messages'.")
+    try:
+        return JsonObject(body)
+    except ValueError:
+        pass
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The request's body is not valid JSON: {error}.") from None
+    raise InvalidRequest(f"The request's body must be a JSON object, not {_name_of(value)}.")
+
+
+def _expect(fields: JsonObject, name: str, kind: type, wanted: str) -> Any:
+    """A member of the right type, or None where it is absent or null."""
+    if name not in fields:
+        return None
+    try:
+        value = fields[name]
+    except ValueError as error:
+        raise InvalidRequest(f"'{name}' is not valid JSON: {error}.", param=name) from None
+    if value is None or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
+        return value
+    raise InvalidRequest(f"Invalid type for '{name}': expected {wanted}, but got {_name_of(value)}.", param=name)
+
+
+def _needs_of_messages(fields: JsonObject) -> set[Need]:
+    messages = _expect(fields, "messages", list, "an array of objects")
+    if messages is None:
+        raise InvalidRequest("Missing required parameter: 'messages'.", param="messages")
+    if not messages:
+        raise InvalidRequest("'messages' is empty: it must hold at least one message.", param="messages")
+    needs: set[Need] = set()
+    for number, message in enumerate(messages):
+        needs |= _needs_of_message(message, f"messages[{number}]")
+    return needs
+
+
+def _needs_of_message(message: Any, where: str) -> set[Need]:
+    if not isinstance(message, dict):
+        raise InvalidRequest(f"Invalid type for '{where}': expected an object, but got {_name_of(message)}.", param=where)
+    if not isinstance(message.get("role"), str):
+        raise InvalidRequest(f"Missing required parameter: '{where}.role'.", param=f"{where}.role")
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        return set()
+    if not isinstance(content, list):
+        wanted = "a string or an array of content parts"
+        raise InvalidRequest(
+            f"Invalid type for '{where}.content': expected {wanted}, but got {_name_of(content)}.",
+            param=f"{where}.content",
+        )
+    kinds = {part.get("type") for part in content if isinstance(part, dict)}
+    return {need for kind, need in _PART_NEEDS.items() if kind in kinds}
+
+
+def _needs_of_options(fields: JsonObject) -> set[Need]:
+    needs: set[Need] = set()
+    if _expect(fields, "tools", list, "an array") or _expect(fields, "functions", list, "an array"):
+        needs.add(Need.TOOLS)
+        if fields.get("parallel_tool_calls") is True:
+            needs.add(Need.PARALLEL_TOOLS)
+    form = _expect(fields, "response_format", dict, "an object") or {}
+    if isinstance(kind := form.get("type"), str) and kind in _FORMAT_NEEDS:
+        needs.add(_FORMAT_NEEDS[kind])
+    if (_expect(fields, "n", int, "an integer") or 1) > 1:
+        needs.add(Need.SEVERAL_CHOICES)
+    if fields.get("logprobs"):
+        needs.add(Need.LOGPROBS)
+    if fields.get("seed") is not None:
+        needs.add(Need.SEED)
+    return needs
+
+
+def render_chunk(chunk: Chunk) -> bytes:
+    """One event of the stream; empty for a chunk that the client must not see."""
+    return b"data: %b\n\n" % chunk.data if chunk.data else b""
+
+
+def render_error(error: bytes) -> bytes:
+    """The event that ends a stream which broke: OpenAI's clients raise on it, and no `[DONE]` follows."""
+    return b"data: %b\n\n" % error
+
+
+def headers_for(stream: bool) -> Mapping[str, str]:
+    """The reply's own headers, beside the router's."""
+    if stream:
+        return {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+    return {"content-type": "application/json"}
+
+
+def _name_of(value: Any) -> str:
+    """A JSON value's type, as OpenAI's errors call it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case int() | float():
+            return "a number"
+        case list():
+            return "an array"
+        case _:
+            return "an object"

@@ -1,0 +1,250 @@
+"""One call from start to finish: plan, attempts, reply, record."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from llmrouter.calls import Call
+from llmrouter.clock import Clock
+from llmrouter.endpoints import chat
+from llmrouter.errors import AttemptFailed, Outcome, RouterError
+from llmrouter.providers.failures import redact
+from llmrouter.providers.wire import UpstreamRequest
+from llmrouter.replies import Chunk, Usage
+from llmrouter.routing.course import Course, Step
+from llmrouter.routing.health import HealthBook
+from llmrouter.routing.plan import Plan, Router
+from llmrouter.routing.prices import cost_usd
+from llmrouter.settings.model import RetrySettings
+from llmrouter.targets import Target
+from llmrouter.telemetry.decisions import AttemptRecord, Decision, Observer
+from llmrouter.transports import Attempt, Transport
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What goes to the client: a whole `body`, or the `frames` of a stream whose first holds content.
+
+    `request` is what was sent to the provider that answers, None for an error or a mock.
+    """
+
+    status: int
+    headers: dict[str, str]
+    decision: Decision
+    body: bytes = b""
+    frames: AsyncGenerator[bytes] | None = None
+    target: Target | None = None
+    request: UpstreamRequest | None = None
+
+
+@dataclass(slots=True)
+class Gateway:
+    """Answers calls; `router` and `retry` are exchanged when the settings change, calls under way keep theirs."""
+
+    router: Router
+    retry: RetrySettings
+    health: HealthBook
+    transports: Mapping[str, Transport]
+    clock: Clock
+    observers: Sequence[Observer] = field(default_factory=list)
+
+    async def answer(self, call: Call) -> Answer:
+        """Answers a call from the first target that can; an error is an answer, too."""
+        run = _Run(self, call)
+        try:
+            return await run.answer()
+        except RouterError as error:
+            return run.refuse(error)
+        except asyncio.CancelledError:
+            run.end("client_gone")
+            raise
+
+
+class _Run:
+    """One call under way."""
+
+    def __init__(self, gateway: Gateway, call: Call) -> None:
+        clock = gateway.clock
+        self.call = call
+        self.started = clock.monotonic()
+        self.decision = Decision(call.id, clock.wall(), call.endpoint, call.model, call.stream)
+        self._now = clock.monotonic
+        self._health = gateway.health
+        self._router = gateway.router
+        self._retry = gateway.retry
+        self._transports = gateway.transports
+        self._observers = gateway.observers
+        self._plan: Plan | None = None
+        self._ended = False
+
+    async def answer(self) -> Answer:
+        self._plan = plan = self._router.plan(self.call, self.started)
+        self.decision.plan = plan.to_record()
+        course = Course(self.call, plan, self._health, self._retry, self.started + self._retry.deadline_seconds)
+        while (step := course.next(self._now())) is not None:
+            attempt = await self._begin(step, course)
+            try:
+                return await (self._stream(attempt) if self.call.stream else self._complete(attempt))
+            except AttemptFailed as failure:
+                self._attempt_ended(attempt, failure)
+                course.failed(attempt.target, failure)
+            except asyncio.CancelledError:
+                self._attempt_ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
+                raise
+        raise course.error(self._now())
+
+    async def _begin(self, step: Step, course: Course) -> Attempt:
+        if step.wait_s:
+            await asyncio.sleep(step.wait_s)
+            self._health.breaker(step.target).try_acquire(self._now())
+        return Attempt(step.target, self._now(), course.deadline)
+
+    async def _complete(self, attempt: Attempt) -> Answer:
+        reply = await self._transport(attempt).complete(self.call, attempt)
+        attempt.first_content_s = self._now() - attempt.started
+        self._attempt_ended(attempt, None)
+        self._account(attempt.target, reply.usage)
+        answer = self._answer(attempt)
+        answer.body = reply.data
+        self._add_money(answer.headers)
+        self.end("answered", 200)
+        return answer
+
+    async def _stream(self, attempt: Attempt) -> Answer:
+        """Waits for the first content; from then on the answer is the client's, and failover is over."""
+        source = self._transport(attempt).stream(self.call, attempt)
+        held: list[Chunk] = []
+        try:
+            async for chunks in source:
+                held += chunks
+                if any(chunk.is_content for chunk in chunks):
+                    attempt.first_content_s = self._now() - attempt.started
+                    answer = self._answer(attempt)
+                    answer.frames = self._frames(attempt, source, held)
+                    return answer
+        except BaseException:
+            await source.aclose()
+            raise
+        raise AttemptFailed(Outcome.BAD_REPLY, "the stream ended without any content")
+
+    async def _frames(
+        self, attempt: Attempt, source: AsyncGenerator[list[Chunk]], held: list[Chunk]
+    ) -> AsyncGenerator[bytes]:
+        """The client's stream: what is held, then each chunk as it comes; `[DONE]` only after a real end."""
+        usage = _last_usage(held, None)
+        try:
+            async with aclosing(source):
+                yield b"".join(map(chat.render_chunk, held))
+                async for chunks in source:
+                    usage = _last_usage(chunks, usage)
+                    if frames := b"".join(map(chat.render_chunk, chunks)):
+                        yield frames
+        except AttemptFailed as failure:
+            broken = AttemptFailed(Outcome.BROKEN_STREAM, self._safe(attempt, failure), failure.status)
+            self._attempt_ended(attempt, broken)
+            self._account(attempt.target, usage)
+            self.end("broken", 200, broken.message)
+            yield chat.render_error(_StreamBroken(f"The answer broke off: {broken.message}.").to_json())
+        except (asyncio.CancelledError, GeneratorExit):
+            self._attempt_ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
+            self._account(attempt.target, usage)
+            self.end("client_gone", 200)
+            raise
+        else:
+            self._attempt_ended(attempt, None)
+            self._account(attempt.target, usage)
+            self.end("answered", 200)
+            yield chat.DONE
+
+    def refuse(self, error: RouterError) -> Answer:
+        """The error as an answer, with what steers the SDKs' own retries (openai-python `_base_client.py`)."""
+        headers = self._headers() | dict(chat.headers_for(stream=False)) | {"x-should-retry": "false"}
+        if error.retry_after_s is not None:
+            headers["retry-after"] = str(max(1, -int(-error.retry_after_s // 1)))
+        self.end("failed", error.status, error.message)
+        return Answer(error.status, headers, self.decision, body=error.to_json())
+
+    def end(self, result: str, status: int | None = None, error: str | None = None) -> None:
+        """Publishes the decision, once."""
+        if self._ended:
+            return
+        self._ended = True
+        decision = self.decision
+        decision.result, decision.status, decision.error = result, status, error
+        decision.seconds = self._now() - self.started
+        for observer in self._observers:
+            try:
+                observer(decision)
+            except Exception:  # noqa: BLE001 - an observer is foreign code and must never cost an answer
+                logger.exception("an observer of decisions failed")
+
+    def _attempt_ended(self, attempt: Attempt, failure: AttemptFailed | None) -> None:
+        now = self._now()
+        outcome = Outcome.SUCCESS if failure is None else failure.outcome
+        record = AttemptRecord(attempt.target.key, outcome, now - attempt.started, attempt.first_content_s)
+        if failure is not None:
+            failure.message = self._safe(attempt, failure)
+            record.status, record.message = failure.status, failure.message
+        self.decision.attempts.append(record)
+        wait_s = None if failure is None else failure.retry_after_s
+        self._health.record(attempt.target, outcome, wait_s, attempt.first_content_s, now)
+
+    def _safe(self, attempt: Attempt, failure: AttemptFailed) -> str:
+        secrets = (attempt.target.credential, self.call.caller.authorization)
+        return redact(failure.message, [secret.get_secret_value() for secret in secrets if secret is not None])
+
+    def _account(self, target: Target, usage: Usage | None) -> None:
+        decision = self.decision
+        decision.answered_by, decision.usage = target.key, usage
+        if usage is not None:
+            decision.cost_usd = cost_usd(target.price, usage)
+            baseline = cost_usd(self._router.catalogue.baseline_price(self.call.model), usage)
+            if baseline is not None and decision.cost_usd is not None:
+                decision.saved_usd = baseline - decision.cost_usd
+
+    def _answer(self, attempt: Attempt) -> Answer:
+        target = attempt.target
+        headers = self._headers() | dict(chat.headers_for(self.call.stream))
+        headers["x-llmrouter-provider"] = target.provider
+        headers["x-llmrouter-model"] = target.model
+        # The attempt that answers a stream is recorded when it ends, and counts all the same.
+        headers["x-llmrouter-attempts"] = str(len(self.decision.attempts) + (1 if self.call.stream else 0))
+        return Answer(200, headers, self.decision, target=target, request=attempt.request)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {
+            "x-request-id": self.call.id,
+            "x-llmrouter-request-id": self.call.id,
+            "x-llmrouter-attempts": str(len(self.decision.attempts)),
+            "x-llmrouter-cache": "bypass",
+        }
+        if self._plan is not None:
+            headers["x-llmrouter-policy"] = self._plan.policy
+        return headers
+
+    def _add_money(self, headers: dict[str, str]) -> None:
+        if self.decision.cost_usd is not None:
+            headers["x-llmrouter-cost-usd"] = _dollars(self.decision.cost_usd)
+        if self.decision.saved_usd is not None:
+            headers["x-llmrouter-saved-usd"] = _dollars(self.decision.saved_usd)
+
+    def _transport(self, attempt: Attempt) -> Transport:
+        return self._transports[attempt.target.brand.wire_format]
+
+
+class _StreamBroken(RouterError):
+    code = "stream_broken"
+
+
+def _last_usage(chunks: Iterable[Chunk], before: Usage | None) -> Usage | None:
+    for chunk in chunks:
+        before = chunk.usage or before
+    return before
+
+
+def _dollars(amount: float) -> str:
+    return f"{amount:.10f}".rstrip("0").rstrip(".") or "0"

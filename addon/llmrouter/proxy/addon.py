@@ -1,0 +1,338 @@
+"""The mitmproxy addon: hooks only. What they decide stands in `tunnels`, `flows`, `exchange` and the gateway.
+
+Hooks must not fail: mitmproxy logs an exception of a `request` hook and forwards the original request (design D7).
+Each hook that could let a routed request through puts an error response into the flow first, and an answer after.
+"""
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mitmproxy import ctx, http, tls
+from mitmproxy.addonmanager import Loader
+from mitmproxy.proxy import layer, mode_specs
+from mitmproxy.proxy.layers.http import HttpLayer
+from pydantic import SecretStr
+
+from llmrouter.calls import Call, Caller, Preferences
+from llmrouter.endpoints import chat
+from llmrouter.errors import InternalError, InvalidRequest, NoTarget, RouterError
+from llmrouter.gateway import Answer
+from llmrouter.proxy import flows, tunnels
+from llmrouter.proxy.certificate_authority import CaError, ensure_ca
+from llmrouter.proxy.exchange import Exchange, StreamBody
+from llmrouter.proxy.runtime import REPOSITORY, Runtime, find_config
+from llmrouter.proxy.streaming import Edge, RoutedHttpLayer
+from llmrouter.settings.loader import SettingsError
+from llmrouter.tasks import spawn
+
+logger = logging.getLogger(__name__)
+
+_RELOAD_LOOK_S = 1.0
+_OPENAI_HEADERS = ("openai-organization", "openai-project")
+_KIBIBYTE = 1024
+_NOT_CONFIGURED = "The router has no valid configuration. Its log says what is wrong."
+
+
+class LLMRouter:
+    """Answers OpenAI calls from other providers, and passes everything else through."""
+
+    def __init__(self) -> None:
+        self._runtime: Runtime | None = None
+        self._exchanges: dict[str, Exchange] = {}
+        self._edge = Edge(self._exchanges, lambda host, port: tunnels.is_tunnelled(host, port, self._hosts))
+        self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def _hosts(self) -> tuple[str, ...]:
+        return self._runtime.settings.intercept if self._runtime else ()
+
+    # Start and end
+
+    def load(self, loader: Loader) -> None:
+        """Adds our options, and closes what mitmproxy leaves open by default (design D6)."""
+        loader.add_option("llmrouter_config", str, "", "The router's configuration file; default: config/providers.yaml.")
+        loader.add_option("llmrouter_api_port", int, 8000, "The port of the OpenAI API beside the proxy; 0 for none.")
+        ctx.options.update(connection_strategy="lazy", upstream_cert=False)
+
+    def configure(self, updated: set[str]) -> None:
+        """Reads the settings once all options are known; a bad configuration ends the start."""
+        if self._runtime is not None or "llmrouter_config" not in updated:
+            return
+        try:
+            self._runtime = Runtime(find_config(ctx.options.llmrouter_config, os.environ), os.environ)
+            self._prepare_ca()
+        except SettingsError as error:
+            for problem in error.problems:
+                logger.error("%s", problem)  # noqa: TRY400 - a traceback would bury the line that helps
+            return
+        except CaError as error:
+            logger.error("%s", error)  # noqa: TRY400 - as above
+            return
+        self._listen()
+        self._say_what_runs(self._runtime)
+
+    def running(self) -> None:
+        """Watches the configuration file from now on."""
+        if self._runtime is not None and self._watcher is None:
+            self._watcher = spawn(self._watch(self._runtime), "watching the configuration")
+
+    async def done(self) -> None:
+        """Ends calls under way and closes connections."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        for exchange in list(self._exchanges.values()):
+            exchange.abandon()
+        if self._runtime is not None:
+            await self._runtime.close()
+
+    # Connections
+
+    def next_layer(self, next_layer: layer.NextLayer) -> None:
+        """Puts our HTTP layer where mitmproxy would put its own, and tunnels what is no HTTPS of ours."""
+        builtin = ctx.master.addons.get("nextlayer")
+        if builtin is None:
+            return
+        builtin.next_layer(next_layer)
+        _replace_http_layers(next_layer, self._edge)
+
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """Decrypts only what names one of our hosts; all other TLS is tunnelled."""
+        address = data.context.server.address
+        name = data.client_hello.sni or (address[0] if address else None)
+        if not tunnels.is_intercepted(name, self._hosts) and not _is_api_port(data.context.client.proxy_mode):
+            data.ignore_connection = True
+
+    # Requests
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Decides whether a request is routed, passed through or a local page, before its body comes."""
+        try:
+            self._receive(flow)
+        except Exception:  # noqa: BLE001 - the edge: whatever it is, the request must not go on
+            self._deny(flow)
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        """Answers a routed request; a stream's body follows by `llm_next_chunk`."""
+        exchange = self._exchanges.get(flow.id)
+        if exchange is None or not exchange.is_routed or flow.response is not None:
+            return
+        runtime = self._runtime
+        flow.response = flows.error_response(InternalError("The router did not answer."))
+        try:
+            if runtime is None:
+                raise InternalError(_NOT_CONFIGURED)
+            await self._answer(flow, exchange, runtime)
+        except RouterError as error:
+            flow.response = flows.error_response(error)
+        except Exception:  # noqa: BLE001 - the edge, as above
+            self._deny(flow)
+
+    async def llm_next_chunk(self, body: StreamBody) -> None:
+        """Gets the next bytes of a stream; one that cannot go on is broken off, never ended as if it were whole."""
+        try:
+            await body.advance()
+        except OSError:
+            body.close(aborted=True)
+        except Exception:
+            logger.exception("a stream failed")
+            body.close(aborted=True)
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Streams back what was passed through."""
+        exchange = self._exchanges.get(flow.id)
+        if exchange is not None and not exchange.is_routed and flow.response is not None:
+            flow.response.stream = True
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """The end of a request: nothing of what was passed through is kept."""
+        self._forget(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """The end of a request that failed or whose client left."""
+        self._forget(flow)
+
+    def _receive(self, flow: http.HTTPFlow) -> None:
+        request = flow.request
+        on_api_port = _is_api_port(flow.client_conn.proxy_mode)
+        path = request.path.split("?", 1)[0]
+        is_ours = on_api_port or any(
+            tunnels.is_intercepted(name, self._hosts) for name in (request.host, flow.client_conn.sni)
+        )
+        if request.host == tunnels.LOCAL_HOST or (on_api_port and path.startswith("/llmrouter/")):
+            flow.response = flows.error_response(NoTarget(f"There is no page at {path}."))
+        elif self._runtime is None:
+            flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))
+        elif is_ours and request.method == "POST" and path == chat.PATH:
+            limit = self._runtime.settings.max_request_mebibytes * _KIBIBYTE * _KIBIBYTE
+            self._exchanges[flow.id] = Exchange(is_routed=True, max_body_bytes=limit)
+        else:
+            self._pass_through(flow)
+
+    def _pass_through(self, flow: http.HTTPFlow) -> None:
+        exchange = self._exchanges.setdefault(flow.id, Exchange(is_routed=False))
+        exchange.is_routed = False
+        flows.take_router_headers(flow.request)
+        exchange.original = flow.request
+        flow.request = flows.without_credentials(flow.request)
+        flow.request.stream = True
+
+    async def _answer(self, flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime) -> None:
+        settings = runtime.settings
+        body = flows.decoded_body(flow.request, exchange.max_body_bytes)
+        call = self._read_call(flow, body, runtime.default_model)
+        if settings.unmatched == "passthrough" and not runtime.serves(call.model):
+            flow.response = None
+            self._pass_through(flow)
+            return
+        flows.take_router_headers(flow.request)
+        flows.take_credential(flow.request)
+        keep = settings.inspection.max_stream_kibibytes * _KIBIBYTE
+        answer = await exchange.answer(runtime.gateway, call, keep)
+        if answer is None:
+            return
+        if exchange.body is None:
+            flow.response = flows.make_response(answer.status, answer.headers, answer.body)
+        else:
+            await self._start_stream(flow, exchange, exchange.body, answer)
+        if answer.request is not None:
+            flows.show_upstream_request(flow, answer.request)
+        flow.comment = flows.comment_on(answer)
+        exchange.when_done = lambda: setattr(flow, "comment", flows.comment_on(answer))
+
+    async def _start_stream(self, flow: http.HTTPFlow, exchange: Exchange, body: StreamBody, answer: Answer) -> None:
+        flow.response = flows.stream_response(answer, flow.request.http_version)
+        if exchange.can_stream:
+            body.drain = _client_drain(flow)
+            return
+        # A replayed flow has no layer of ours: it gets the stream as a whole.
+        pieces = []
+        while await body.advance() is None and body.chunk is not None:
+            pieces.append(body.chunk)
+        exchange.body = None
+        flow.response = flows.make_response(answer.status, answer.headers, b"".join(pieces))
+
+    def _read_call(self, flow: http.HTTPFlow, body: bytes, default_model: str) -> Call:
+        headers = flow.request.headers
+        authorization = headers.get("authorization")
+        openai = {name: headers[name] for name in _OPENAI_HEADERS if name in headers}
+        caller = Caller(SecretStr(authorization) if authorization else None, openai)
+        asked = {
+            name.lower().removeprefix(flows.ROUTER_HEADER_PREFIX): value
+            for name, value in headers.items()
+            if name.lower().startswith(flows.ROUTER_HEADER_PREFIX)
+        }
+        preferences = _read_preferences(asked)
+        id = f"req-{uuid.uuid4().hex}"
+        return chat.parse(body, default_model, id=id, caller=caller, preferences=preferences)
+
+    def _forget(self, flow: http.HTTPFlow) -> None:
+        exchange = self._exchanges.pop(flow.id, None)
+        if exchange is None:
+            return
+        if exchange.when_done is not None:
+            exchange.when_done()
+        if exchange.original is not None:
+            exchange.original = None
+            flow.request.data.content = None
+
+    def _deny(self, flow: http.HTTPFlow) -> None:
+        logger.exception("the router failed on a request, which was not sent anywhere")
+        flow.response = flows.error_response(InternalError("The router failed on this request. Its log says why."))
+
+    # Start-up
+
+    def _prepare_ca(self) -> None:
+        is_default = ctx.options.confdir == ctx.options.default("confdir")
+        directory = REPOSITORY / "certs" if is_default else Path(ctx.options.confdir).expanduser()
+        result = ensure_ca(directory, self._hosts, datetime.now(UTC))
+        logger.log(logging.INFO if result.action == "kept" else logging.WARNING, "%s", result.message)
+        if is_default:
+            ctx.options.update(confdir=str(directory))
+
+    def _listen(self) -> None:
+        """Adds the API port, and keeps every port on loopback unless the user named an address.
+
+        mitmproxy begins to listen before it loads scripts, so the servers are told again.
+        """
+        modes = list(ctx.options.mode)
+        api_port = ctx.options.llmrouter_api_port
+        if modes == ["regular"] and api_port:
+            modes.append(f"reverse:https://{self._hosts[0]}@{api_port}")
+        if not ctx.options.listen_host:
+            modes = [_on_loopback(mode, ctx.options.listen_port) for mode in modes]
+        server = ctx.master.addons.get("proxyserver")
+        if server is None or modes == list(ctx.options.mode):
+            return
+        ctx.options.update(mode=modes)
+        if not server.is_running:
+            spawn(server.servers.update([mode_specs.ProxyMode.parse(mode) for mode in modes]), "opening the ports")
+
+    def _say_what_runs(self, runtime: Runtime) -> None:
+        if runtime.targets:
+            logger.info("llmrouter: %d targets from %s.", runtime.targets, runtime.config)
+            return
+        why = f"{runtime.config} gives no target" if runtime.config else "there is no configuration"
+        logger.warning("llmrouter: %s, so everything is passed through to %s.", why, ", ".join(self._hosts))
+
+    async def _watch(self, runtime: Runtime) -> None:
+        while True:
+            await asyncio.sleep(_RELOAD_LOOK_S)
+            hosts = runtime.settings.intercept
+            if runtime.reload_if_changed() and runtime.settings.intercept != hosts:
+                with suppress(CaError):
+                    self._prepare_ca()
+                    ctx.master.addons.get("tlsconfig").configure({"confdir"})
+
+
+def _is_api_port(mode: mode_specs.ProxyMode) -> bool:
+    return isinstance(mode, mode_specs.ReverseMode)
+
+
+def _on_loopback(spec: str, port: int | None) -> str:
+    """A mode's text with the loopback address, unless it names an address itself."""
+    mode = mode_specs.ProxyMode.parse(spec)
+    if mode.custom_listen_host is not None or mode.type_name not in ("regular", "reverse", "socks5", "upstream"):
+        return spec
+    without_port = spec.rpartition("@")[0] if mode.custom_listen_port is not None else spec
+    return f"{without_port}@127.0.0.1:{mode.listen_port(port)}"
+
+
+def _replace_http_layers(next_layer: layer.NextLayer, edge: Edge) -> None:
+    """Exchanges mitmproxy's HTTP layer for ours, at the top of the new stack or behind its TLS layers."""
+    above, chosen = None, next_layer.layer
+    while chosen is not None and type(chosen) is not HttpLayer:
+        above, chosen = chosen, getattr(chosen, "child_layer", None)
+    if chosen is None:
+        return
+    layers = chosen.context.layers
+    position = layers.index(chosen)
+    routed = RoutedHttpLayer(chosen.context, chosen.mode, edge)
+    layers.remove(routed)
+    layers[position] = routed
+    if above is None:
+        next_layer.layer = routed
+    else:
+        setattr(above, "child_layer", routed)  # noqa: B010 - the attribute is not part of the base class
+
+
+def _client_drain(flow: http.HTTPFlow) -> Callable[[], Awaitable[None]] | None:
+    """Waits until the client's socket has taken what was written to it."""
+    server = ctx.master.addons.get("proxyserver")
+    handler = server.connections.get(flow.client_conn.id) if server else None
+    io = handler.transports.get(flow.client_conn) if handler else None
+    return io.writer.drain if io is not None and io.writer is not None else None
+
+
+def _read_preferences(asked: dict[str, str]) -> Preferences:
+    cost = asked.get("max-cost-usd")
+    try:
+        max_cost_usd = None if cost is None else float(cost)
+    except ValueError:
+        raise InvalidRequest(f"'x-llmrouter-max-cost-usd' must be a number of US dollars, not {cost!r}.") from None
+    return Preferences(asked.get("provider"), asked.get("policy"), asked.get("cache"), max_cost_usd)

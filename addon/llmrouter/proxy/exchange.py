@@ -1,0 +1,136 @@
+"""One client request on its way through the router: a task that answers it, and the body that streams back."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from llmrouter.calls import Call
+from llmrouter.errors import InternalError
+from llmrouter.gateway import Answer, Gateway
+from llmrouter.tasks import spawn
+
+if TYPE_CHECKING:
+    from mitmproxy.http import Request
+
+# What may wait for a slow client before the provider is no longer read; asyncio's own writers use the same size.
+_HIGH_WATER_BYTES = 64 * 1024
+
+
+class StreamBody:
+    """A bounded pipe between the task that reads the provider and the layer that writes to the client.
+
+    `drain` waits until the client has taken what was written. After `advance` the next bytes stand in `chunk`: None at
+    the end, and `is_aborted` tells an end that was none.
+    """
+
+    def __init__(self, keep_bytes: int) -> None:
+        self.chunk: bytes | None = b""
+        self.is_aborted = False
+        self.drain: Callable[[], Awaitable[None]] | None = None
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._is_closed = False
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._kept: list[bytes] = []
+        self._keep_bytes = keep_bytes
+
+    async def put(self, data: bytes) -> None:
+        """Adds bytes; waits while the client is too far behind."""
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+        self._changed.set()
+        while self._pending_bytes > _HIGH_WATER_BYTES:
+            self._room.clear()
+            await self._room.wait()
+
+    def close(self, *, aborted: bool = False) -> None:
+        """Marks the end; an aborted one is never taken for a real end."""
+        self._is_closed = True
+        self.is_aborted = self.is_aborted or aborted
+        self._changed.set()
+
+    async def advance(self) -> None:
+        """Waits for the client to keep up, then for bytes, and puts all that are there into `chunk`."""
+        if self.drain is not None:
+            await self.drain()
+        while not self._pending and not self._is_closed:
+            self._changed.clear()
+            await self._changed.wait()
+        if self.is_aborted or not self._pending:
+            self.chunk = None
+            return
+        self.chunk = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
+        self._pending.clear()
+        self._pending_bytes = 0
+        self._room.set()
+        self._keep(self.chunk)
+
+    @property
+    def kept(self) -> bytes:
+        """The beginning of what was sent, for inspection."""
+        return b"".join(self._kept)
+
+    def _keep(self, data: bytes) -> None:
+        if self._keep_bytes > 0:
+            self._kept.append(data[: self._keep_bytes])
+            self._keep_bytes -= len(data)
+
+
+class Exchange:
+    """A request that the router has seen: passed through, or answered by a task that ends when the client leaves.
+
+    `original` is a passed-through request with its credential, which the recorded flow does not hold.
+    `can_stream` is set by the layer that knows how to; `when_done` is called at the end of the flow.
+    """
+
+    def __init__(self, *, is_routed: bool, max_body_bytes: int = 0) -> None:
+        self.is_routed = is_routed
+        self.max_body_bytes = max_body_bytes
+        self.can_stream = False
+        self.body: StreamBody | None = None
+        self.original: Request | None = None
+        self.when_done: Callable[[], None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_abandoned = False
+
+    async def answer(self, gateway: Gateway, call: Call, keep_bytes: int) -> Answer | None:
+        """The gateway's answer, None where the client left; the frames of a stream follow through `body`."""
+        if self._is_abandoned:
+            return None
+        answered: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        body = StreamBody(keep_bytes)
+        self._task = spawn(_run(gateway, call, answered, body), f"call {call.id}")
+        answer = await answered
+        if answer is not None and answer.frames is not None:
+            self.body = body
+        return answer
+
+    def abandon(self) -> None:
+        """The client left: ends the task, which closes the provider's stream at once."""
+        self._is_abandoned = True
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def _run(gateway: Gateway, call: Call, answered: asyncio.Future[Answer | None], body: StreamBody) -> None:
+    try:
+        answer = await gateway.answer(call)
+        answered.set_result(answer)
+        if answer.frames is not None:
+            async with aclosing(answer.frames) as frames:
+                async for frame in frames:
+                    await body.put(frame)
+        body.close()
+    except asyncio.CancelledError:
+        body.close(aborted=True)
+        if not answered.done():
+            answered.set_result(None)
+        raise
+    except Exception as error:
+        body.close(aborted=True)
+        if answered.done():
+            raise
+        answered.set_exception(InternalError(f"The router failed: {type(error).__name__}."))
+        raise

@@ -1,0 +1,111 @@
+"""What stands in recorded flows: responses to clients, requests as a provider got them, and never a key."""
+
+import zlib
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from mitmproxy import http
+
+from llmrouter.errors import InvalidRequest, RequestTooLarge, RouterError, UnsupportedEncoding
+from llmrouter.gateway import Answer
+from llmrouter.providers.wire import UpstreamRequest
+
+REDACTED = "[redacted by llmrouter]"
+ROUTER_HEADER_PREFIX = "x-llmrouter-"
+_SECRET_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization")
+
+
+def make_response(status: int, headers: Mapping[str, str], body: bytes = b"") -> http.Response:
+    """A whole response."""
+    return http.Response.make(status, body, headers=dict(headers))
+
+
+def error_response(error: RouterError) -> http.Response:
+    """An error of the router that needed no gateway, in OpenAI's shape; a client need not retry it."""
+    headers = {"content-type": "application/json", "x-should-retry": "false"}
+    return make_response(error.status, headers, error.to_json())
+
+
+def stream_response(answer: Answer, http_version: str) -> http.Response:
+    """The head of a streamed response, framed as the client's HTTP version wants it."""
+    response = http.Response.make(answer.status, b"", headers=answer.headers)
+    del response.headers["content-length"]
+    if http_version == "HTTP/1.1":
+        response.headers["transfer-encoding"] = "chunked"
+    elif http_version == "HTTP/1.0":
+        response.headers["connection"] = "close"
+    return response
+
+
+def take_credential(request: http.Request) -> str | None:
+    """The client's Authorization, which the recorded request then no longer holds."""
+    value = request.headers.get("authorization")
+    if value is not None:
+        request.headers["authorization"] = REDACTED
+    return value
+
+
+def without_credentials(request: http.Request) -> http.Request:
+    """A copy for the record."""
+    shown = request.copy()
+    for name in _SECRET_HEADERS:
+        if name in shown.headers:
+            shown.headers[name] = REDACTED
+    return shown
+
+
+def take_router_headers(request: http.Request) -> dict[str, str]:
+    """The `x-llmrouter-*` headers, by their names' ends; none of them reaches a provider."""
+    taken: dict[str, str] = {}
+    for name in [name for name in request.headers if name.lower().startswith(ROUTER_HEADER_PREFIX)]:
+        taken[name.lower().removeprefix(ROUTER_HEADER_PREFIX)] = request.headers.pop(name)
+    return taken
+
+
+def show_upstream_request(flow: http.HTTPFlow, sent: UpstreamRequest) -> None:
+    """Makes the recorded request the one that the provider got."""
+    asked = flow.request
+    headers = {
+        name: REDACTED if name.lower() in _SECRET_HEADERS else value for name, value in sent.headers.items()
+    }
+    shown = http.Request.make(sent.method, sent.url, sent.body, headers)
+    shown.http_version = asked.http_version
+    shown.timestamp_start, shown.timestamp_end = asked.timestamp_start, asked.timestamp_end
+    shown.headers["host"] = urlsplit(sent.url).netloc
+    # A new object: mitmproxy's connection still reads the framing of the one that the client sent.
+    flow.request = shown
+
+
+def comment_on(answer: Answer) -> str:
+    """One line on who answered, in how many attempts, for how much."""
+    decision = answer.decision
+    attempts = len(decision.attempts)
+    parts = [f"{attempts} attempt" + ("" if attempts == 1 else "s")]
+    if answer.target is not None:
+        parts.insert(0, f"{answer.target.provider} · {answer.target.model}")
+    if decision.cost_usd is not None:
+        parts.append(f"${decision.cost_usd:.6f}")
+    if decision.result != "answered":
+        parts.append(decision.result.replace("_", " "))
+    return " · ".join(parts)
+
+
+def decoded_body(request: http.Request, limit_bytes: int) -> bytes:
+    """The request's body, unpacked where it is compressed; raises `InvalidRequest` by what is wrong with it."""
+    body = request.raw_content or b""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        text = f"The content-encoding '{encoding}' is not supported. Send the body as it is, or with gzip or deflate."
+        raise UnsupportedEncoding(text)
+    unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        data = unpack.decompress(body, limit_bytes + 1)
+    except zlib.error:
+        raise InvalidRequest(f"The request's body is not valid {encoding}.") from None
+    if len(data) > limit_bytes:
+        raise RequestTooLarge(f"The request's body is over the limit of {limit_bytes} bytes when unpacked.")
+    if not unpack.eof:
+        raise InvalidRequest(f"The request's {encoding} body is cut short.")
+    return data

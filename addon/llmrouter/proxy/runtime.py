@@ -1,0 +1,135 @@
+"""The router as it runs: settings turned into a gateway, exchanged when the settings change, closed at the end."""
+
+import logging
+import os
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+from llmrouter.brands import BRANDS
+from llmrouter.clock import Clock
+from llmrouter.gateway import Gateway
+from llmrouter.routing.catalog import Catalogue, build_targets
+from llmrouter.routing.health import HealthBook
+from llmrouter.routing.plan import Router
+from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
+from llmrouter.settings.model import Settings
+from llmrouter.telemetry.decisions import DecisionLog
+from llmrouter.transports import EchoTransport, HttpTransport
+from llmrouter.upstream import Upstream
+
+logger = logging.getLogger(__name__)
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+DEFAULT_CONFIG = Path("config") / "providers.yaml"
+# What a request that names no model asks for, where LLMROUTER_DEFAULT_MODEL does not say otherwise.
+_DEFAULT_MODEL = "gpt-4o-mini"
+
+
+def find_config(option: str, environ: Mapping[str, str]) -> Path | None:
+    """The configuration file: the option, else LLMROUTER_CONFIG, else config/providers.yaml here or in the repository.
+
+    None where nobody named one and there is none; a named one is returned even if it is missing.
+    """
+    if named := option or environ.get("LLMROUTER_CONFIG"):
+        return Path(named).expanduser()
+    places = (Path.cwd() / DEFAULT_CONFIG, REPOSITORY / DEFAULT_CONFIG)
+    return next((place for place in places if place.is_file()), None)
+
+
+class Runtime:
+    """Owns what lives as long as the process: connections, health, the decision log; and the settings in force."""
+
+    def __init__(self, config: Path | None, environ: Mapping[str, str] = os.environ, clock: Clock | None = None) -> None:
+        """Raises `SettingsError` where the configuration is bad."""
+        self.config = config
+        self._environ = environ
+        self._clock = clock or Clock()
+        self._upstream = Upstream()
+        self._health = HealthBook()
+        self._log: DecisionLog | None = None
+        self._stamp = self._stamp_now()
+        self.settings = self._load()
+        catalogue = self._build(self.settings)
+        self.gateway = Gateway(
+            router=Router(self.settings, catalogue, self._health),
+            retry=self.settings.retry,
+            health=self._health,
+            transports={
+                "openai_compatible": HttpTransport(self._upstream, self._clock),
+                "echo": EchoTransport(self._clock, random.Random()),
+            },
+            clock=self._clock,
+        )
+        self._open_log()
+
+    @property
+    def default_model(self) -> str:
+        """The model of a request that names none."""
+        return self._environ.get("LLMROUTER_DEFAULT_MODEL") or _DEFAULT_MODEL
+
+    @property
+    def targets(self) -> int:
+        """How many targets there are."""
+        return len(self.gateway.router.catalogue.targets)
+
+    def serves(self, model: str) -> bool:
+        """Whether any target or route is meant for a requested model, able or not at this moment."""
+        candidates = self.gateway.router.catalogue.candidates(model)
+        return bool(candidates.targets) or candidates.route is not None
+
+    def reload_if_changed(self) -> bool:
+        """Takes over a changed file; a bad one is reported and changes nothing. True where the settings changed."""
+        stamp = self._stamp_now()
+        if stamp is None or stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        try:
+            settings = self._load()
+        except SettingsError as error:
+            for problem in error.problems:
+                logger.warning("%s", problem)
+            logger.warning("The settings have errors: the earlier ones stay in force.")
+            return False
+        catalogue = self._build(settings)
+        log_changed = settings.logging != self.settings.logging
+        self.settings = settings
+        self._health.reload(catalogue.targets)
+        self.gateway.router = Router(settings, catalogue, self._health)
+        self.gateway.retry = settings.retry
+        if log_changed:
+            self._open_log()
+        logger.info("Settings reloaded from %s: %d targets.", self.config, len(catalogue.targets))
+        return True
+
+    async def close(self) -> None:
+        """Closes connections and writes the last decisions."""
+        await self._upstream.close()
+        if self._log is not None:
+            self._log.close()
+
+    def _load(self) -> Settings:
+        return Settings() if self.config is None else load_settings(self.config, BRANDS)
+
+    def _build(self, settings: Settings) -> Catalogue:
+        catalogue = build_targets(settings, BRANDS, self._environ)
+        for warning in catalogue.warnings:
+            logger.warning("%s", warning)
+        if unused := unused_keys(settings):
+            logger.warning("Read, but without effect in this version: %s.", ", ".join(unused))
+        return catalogue
+
+    def _open_log(self) -> None:
+        if self._log is not None:
+            self._log.close()
+        self._log = DecisionLog(self.settings.logging.file) if self.settings.logging.decisions == "json" else None
+        self.gateway.observers = [] if self._log is None else [self._log]
+
+    def _stamp_now(self) -> tuple[int, int] | None:
+        if self.config is None:
+            return None
+        try:
+            status = self.config.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size

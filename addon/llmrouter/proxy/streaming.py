@@ -1,0 +1,205 @@
+"""mitmproxy's HTTP layer, taught to stream an answer that an addon makes, with back-pressure (design D2).
+
+mitmproxy sends a response that an addon set only as a whole. `RoutedStream` sends the head, then asks the hook
+`llm_next_chunk` for one piece after the other; the hook waits for the client and for the provider. The stream, not its
+connection, is paused meanwhile, so HTTP/2 neighbours go on. It also keeps credentials of passed-through requests out of
+the recorded flow, bounds the bodies of routed ones, and relays upgraded connections without recording them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+
+from mitmproxy import flow as mitmproxy_flow
+from mitmproxy import http
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import tcp
+from mitmproxy.proxy.layers.http import (
+    ErrorCode,
+    HTTPMode,
+    HttpLayer,
+    HttpStream,
+    RequestData,
+    RequestEndOfMessage,
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+    SendHttp,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+from mitmproxy.proxy.layers.http._http2 import Http2Server
+from mitmproxy.utils import human
+
+from llmrouter.errors import RequestTooLarge
+from llmrouter.proxy.exchange import Exchange, StreamBody
+from llmrouter.proxy.flows import error_response
+
+_H2_BACKLOG_BYTES = 64 * 1024
+# HTTP/2 windows open without telling the layers above: looked at this often while a client reads slowly.
+_H2_LOOK_S = 0.02
+
+
+@dataclass
+class NextChunkHook(commands.StartHook):
+    """Pauses one stream until `body.chunk` holds the next bytes."""
+
+    body: StreamBody
+    name = "llm_next_chunk"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What the layer asks of the addon: the exchanges by flow id, and which hosts are tunnelled unread."""
+
+    exchanges: MutableMapping[str, Exchange]
+    is_tunnelled: Callable[[str, int], bool]
+
+
+class RoutedStream(HttpStream):
+    """One request and its answer."""
+
+    def __init__(self, context: Context, stream_id: int, edge: Edge) -> None:
+        super().__init__(context, stream_id)
+        self._edge = edge
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Tells the exchange at once that its client left, although the stream is paused."""
+        if self._paused and isinstance(event, RequestProtocolError) and (exchange := self._exchange()):
+            exchange.abandon()
+        return super().handle_event(event)
+
+    def start_request_stream(self) -> layer.CommandGenerator[None]:
+        """Sends a passed-through request on while it still comes in."""
+        shown = self.flow.request
+        yield from super().start_request_stream()
+        self.flow.request = shown
+
+    def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Collects a routed request's body up to its limit; beyond it the rest is read and thrown away."""
+        exchange = self._exchange()
+        if exchange is None:
+            return (yield from super().state_consume_request_body(event))
+        exchange.can_stream = True
+        if exchange.is_routed and isinstance(event, RequestData):
+            size = len(self.request_body_buf) + len(event.data)
+            if size > exchange.max_body_bytes:
+                self.request_body_buf.clear()
+                self.client_state = self._state_discard_request_body
+                return None
+        shown = self.flow.request
+        yield from super().state_consume_request_body(event)
+        if exchange.original is not None:
+            self.flow.request = shown
+        return None
+
+    def _state_discard_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestEndOfMessage) and (exchange := self._exchange()):
+            limit = human.pretty_size(exchange.max_body_bytes)
+            self.flow.response = error_response(RequestTooLarge(f"The request's body is over the limit of {limit}."))
+            self.client_state = self.state_done
+            yield from self.send_response()
+
+    def make_server_connection(self) -> layer.CommandGenerator[bool]:
+        """Puts the credential back for as long as it takes to send the request's head."""
+        is_connected = yield from super().make_server_connection()
+        exchange = self._exchange()
+        if is_connected and exchange is not None and exchange.original is not None:
+            self.flow.request = exchange.original
+        return is_connected
+
+    def send_response(self, already_streamed: bool = False) -> layer.CommandGenerator[None]:
+        """Sends a routed stream piece by piece, and everything else as mitmproxy does."""
+        exchange = self._exchange()
+        body = None if already_streamed or exchange is None else exchange.body
+        if body is None:
+            return (yield from super().send_response(already_streamed))
+        response = self.flow.response
+        assert response is not None  # noqa: S101 - mitmproxy calls this only once a response is there
+        body.drain = _h2_drain(self, body)
+        yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=False), self.context.client)
+        while True:
+            yield NextChunkHook(body)
+            if (yield from self.check_killed(True)):
+                return None
+            if body.is_aborted:
+                return (yield from self._abort())
+            if body.chunk is None:
+                break
+            yield SendHttp(ResponseData(self.stream_id, body.chunk), self.context.client)
+        response.data.content = body.kept
+        yield from super().send_response(already_streamed=True)
+        return None
+
+    def flow_done(self) -> layer.CommandGenerator[None]:
+        """Relays an upgraded connection byte for byte: nothing of it is parsed or kept."""
+        response = self.flow.response
+        if response is None or response.status_code != 101:
+            return (yield from super().flow_done())
+        self.flow.live = False
+        self.child_layer = tcp.TCPLayer(self.context, ignore=True)
+        self._handle_event = self.passthrough
+        yield from self.child_layer.handle_event(events.Start())
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        return None
+
+    def handle_connect_regular(self) -> layer.CommandGenerator[None]:
+        """Opens a tunnel to a host that is none of ours at once, so that servers that speak first work, too."""
+        host, port = self.flow.request.host, self.flow.request.port
+        if not self._edge.is_tunnelled(host, port):
+            return (yield from super().handle_connect_regular())
+        error = yield commands.OpenConnection(self.context.server)
+        if error:
+            text = f"Cannot connect to {human.format_address((host, port))}: {error}"
+            self.flow.response = http.Response.make(502, text, {"content-type": "text/plain"})
+        self.child_layer = tcp.TCPLayer(self.context, ignore=True)
+        yield from self.handle_connect_finish()
+        return None
+
+    def _abort(self) -> layer.CommandGenerator[None]:
+        """Breaks the connection off, so that a client cannot take the end for a real one."""
+        self.flow.error = mitmproxy_flow.Error("the answer was cut off")
+        yield HttpErrorHook(self.flow)
+        yield SendHttp(ResponseProtocolError(self.stream_id, "cut off", ErrorCode.KILL), self.context.client)
+        self.flow.live = False
+        self.client_state = self.server_state = self.state_errored
+
+    def _exchange(self) -> Exchange | None:
+        flow: http.HTTPFlow | None = getattr(self, "flow", None)
+        return None if flow is None else self._edge.exchanges.get(flow.id)
+
+
+class RoutedHttpLayer(HttpLayer):
+    """mitmproxy's HTTP layer with streams of ours."""
+
+    def __init__(self, context: Context, mode: HTTPMode, edge: Edge) -> None:
+        super().__init__(context, mode)
+        self._edge = edge
+
+    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        """Makes one stream, as the parent does."""
+        stream = self.streams[stream_id] = RoutedStream(self.context.fork(), stream_id, self._edge)
+        yield from self.event_to_child(stream, events.Start())
+
+
+def _h2_drain(stream: RoutedStream, body: StreamBody) -> Callable[[], Awaitable[None]] | None:
+    """Waits for a slow HTTP/2 client's window, too: beyond it mitmproxy queues without limit."""
+    then = body.drain
+    http_layer = next((x for x in reversed(stream.context.layers) if isinstance(x, HttpLayer)), None)
+    connection = None if http_layer is None else http_layer.connections.get(stream.context.client)
+    if not isinstance(connection, Http2Server):
+        return then
+    buffers = connection.h2_conn.stream_buffers
+
+    async def drain() -> None:
+        while not body.is_aborted and sum(len(piece.data) for piece in buffers.get(stream.stream_id, ())) > _H2_BACKLOG_BYTES:
+            await asyncio.sleep(_H2_LOOK_S)
+        if then is not None:
+            await then()
+
+    return drain
+
+
+__all__ = ["Edge", "NextChunkHook", "RoutedHttpLayer", "RoutedStream"]

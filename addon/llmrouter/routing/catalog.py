@@ -1,0 +1,113 @@
+"""Which targets there are, and which of them are meant for a requested model (design 6.1)."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from cachetools import LRUCache
+from pydantic import SecretStr
+
+from llmrouter.brands import Brand
+from llmrouter.settings.model import ModelSettings, PriceSettings, ProviderSettings, RouteSettings, Settings
+from llmrouter.targets import Target
+
+_REMEMBERED_NAMES = 1024
+# Clients choose the names, so that longer ones are not kept: no model is called so, and a body may have 64 MiB.
+LONGEST_NAME = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a requested model may be answered by, in the order of declaration, and the route that says so."""
+
+    targets: tuple[Target, ...]
+    route: RouteSettings | None = None
+
+
+class Catalogue:
+    """The targets of one configuration."""
+
+    def __init__(self, targets: Iterable[Target], routes: Iterable[RouteSettings], warnings: Iterable[str]) -> None:
+        self.targets = tuple(targets)
+        self.warnings = tuple(warnings)
+        self.providers = frozenset(target.provider for target in self.targets)
+        self._routes = tuple(routes)
+        self._known: LRUCache[str, Candidates] = LRUCache(_REMEMBERED_NAMES)
+
+    def candidates(self, requested: str) -> Candidates:
+        """What may answer for a requested model name."""
+        found = self._known.get(requested)
+        if found is None:
+            found = self._find(requested)
+            if len(requested) <= LONGEST_NAME:
+                self._known[requested] = found
+        return found
+
+    def baseline_price(self, requested: str) -> PriceSettings | None:
+        """What OpenAI itself takes for the requested model, where a target says so."""
+        same = (t for t in self.targets if t.brand.name == "openai" and t.model == requested)
+        return next((target.price for target in same if target.price is not None), None)
+
+    def _find(self, requested: str) -> Candidates:
+        route = next((route for route in self._routes if fnmatchcase(requested, route.model)), None)
+        if route is not None and route.use:
+            return Candidates(tuple(t for t in self.targets if _matches(t.key, route.use)), route)
+        return Candidates(tuple(t for t in self.targets if _matches(requested, t.serves)), route)
+
+
+def _matches(name: str, globs: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def build_targets(settings: Settings, brands: Mapping[str, Brand], environ: Mapping[str, str]) -> Catalogue:
+    """The targets of all providers whose key is at hand; the others are named in the warnings."""
+    targets: list[Target] = []
+    warnings: list[str] = []
+    for provider in settings.providers:
+        brand = brands[provider.type]
+        variable = provider.api_key_env or brand.key_env
+        key = environ.get(variable, "").strip() if variable else ""
+        is_needed = brand.key_required or provider.api_key_env is not None
+        if not key and is_needed and provider.api_key != "caller":
+            warnings.append(f"Provider {provider.name} is left out: {variable or 'its key variable'} is not set.")
+            continue
+        credential = SecretStr(key) if key and provider.api_key != "caller" else None
+        targets += (_target(settings, provider, model, brand, credential) for model in _models(provider))
+    return Catalogue(targets, settings.routes, warnings)
+
+
+def _models(provider: ProviderSettings) -> Iterable[ModelSettings]:
+    if provider.model is not None:
+        return (ModelSettings(id=provider.model, serves=("*",)),)
+    return provider.models
+
+
+def _target(
+    settings: Settings, provider: ProviderSettings, model: ModelSettings, brand: Brand, credential: SecretStr | None
+) -> Target:
+    return Target(
+        provider=provider.name,
+        model=model.id,
+        brand=brand,
+        base_url=provider.base_url or brand.base_url or "",
+        credential=credential,
+        uses_caller_key=provider.api_key == "caller",
+        extra_headers=provider.extra_headers,
+        priority=provider.priority,
+        serves=model.serves or (_literal(model.id), _literal(f"{provider.name}/{model.id}")),
+        price=model.price,
+        context_window=model.context_window,
+        capabilities=None if model.capabilities is None else frozenset(model.capabilities),
+        quality=model.quality,
+        weight=provider.weight * model.weight,
+        breaker=settings.breaker_for(provider),
+        timeouts=provider.timeouts,
+        mock_failure_rate=provider.mock_failure_rate,
+        mock_latency_seconds=provider.mock_latency_seconds,
+    )
+
+
+def _literal(name: str) -> str:
+    """A glob that matches the name alone; model ids may hold a `[`."""
+    return re.sub(r"([*?[])", r"[\1]", name)

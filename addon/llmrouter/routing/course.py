@@ -1,0 +1,133 @@
+"""What one call does next: which target to try, how long to wait for it, or which error ends it (design 6.2).
+
+The ladder, from the top each time a step is asked for:
+
+1. The plan's targets in order, less those that began to rest meanwhile, those whose window is no larger than one that
+   was too small, and all but one after a provider refused the request as such.
+2. Nothing was tried because all rest: the one that returns first, if the deadline allows the wait.
+3. Something was tried: a target that failed in passing or asked for a short rest is tried again after it.
+4. Once in a call, a resting target as a last resort.
+5. The end: the first refusal as the provider worded it, else that nobody could answer, and when it is worth asking again.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from llmrouter.calls import Call
+from llmrouter.errors import AttemptFailed, NoAnswer, NoTarget, Outcome, RelayedError, RouterError
+from llmrouter.routing.consequences import CONSEQUENCES, Next
+from llmrouter.routing.health import HealthBook
+from llmrouter.routing.plan import Plan
+from llmrouter.settings.model import RetrySettings
+from llmrouter.targets import Target
+
+_FIRST_BACKOFF_S = 0.25
+_REQUEST_FAULTS = (Outcome.REFUSED, Outcome.CONTEXT_EXCEEDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Try `target` after `wait_s` seconds; a last resort is tried although it rests."""
+
+    target: Target
+    wait_s: float = 0.0
+    is_last_resort: bool = False
+
+
+@dataclass(slots=True)
+class Course:
+    """One call's way through its plan; asked for the next step after each failure."""
+
+    call: Call
+    plan: Plan
+    health: HealthBook
+    retry: RetrySettings
+    deadline: float
+    failures: list[tuple[Target, AttemptFailed]] = field(default_factory=list)
+    _queue: deque[Target] = field(init=False)
+    _resting: list[Target] = field(init=False)
+    _tried_last_resort: bool = False
+
+    def __post_init__(self) -> None:
+        self._queue = deque(self.plan.targets)
+        self._resting = [left.target for left in self.plan.left_out if left.returns_at is not None]
+
+    def next(self, now: float) -> Step | None:
+        """The next step, or None where the call has to end with `error`."""
+        if len(self.failures) >= self.retry.max_attempts or now >= self.deadline or self._is_refused():
+            return None
+        while self._queue:
+            target = self._queue.popleft()
+            if self._is_too_small(target):
+                continue
+            if self.health.resting(target, now) is None and self.health.breaker(target).try_acquire(now):
+                return Step(target)
+            self._resting.append(target)
+        if any(failure.outcome in _REQUEST_FAULTS for _, failure in self.failures):
+            return None
+        return self._wait_for_soonest(now) or self._last_resort(now)
+
+    def failed(self, target: Target, failure: AttemptFailed) -> None:
+        """Takes note of an attempt that failed before anything was sent to the client."""
+        self.failures.append((target, failure))
+
+    def error(self, now: float) -> RouterError:
+        """What the client is told when no step is left."""
+        for _, failure in self.failures:
+            if failure.outcome in _REQUEST_FAULTS and failure.error is not None:
+                return RelayedError(failure.status or 400, failure.error)
+        if not self.failures and not self._resting:
+            return self._nothing_may_answer()
+        returns = min((self.health.available_at(target, now) for target in self._known()), default=math.inf)
+        wait = returns - now if now < returns < math.inf else None
+        limited = [failure.outcome is Outcome.RATE_LIMITED for _, failure in self.failures]
+        story = "; ".join(f"{target.key}: {failure.message}" for target, failure in self.failures)
+        resting = "; ".join(f"{left.target.key}: {left.reason}" for left in self.plan.left_out if left.returns_at)
+        text = f"No provider could answer for the model '{self.call.model}'. {story or resting}"
+        return NoAnswer(text, retry_after_s=wait, rate_limited=bool(limited) and all(limited))
+
+    def _is_refused(self) -> bool:
+        refusals = sum(CONSEQUENCES[failure.outcome].next is Next.ONE_OTHER for _, failure in self.failures)
+        return refusals >= 2 or (refusals == 1 and CONSEQUENCES[self.failures[-1][1].outcome].next is not Next.ONE_OTHER)
+
+    def _is_too_small(self, target: Target) -> bool:
+        if target.context_window is None:
+            return False
+        overflowed = (t for t, failure in self.failures if failure.outcome is Outcome.CONTEXT_EXCEEDED)
+        return any(t.context_window is not None and target.context_window <= t.context_window for t in overflowed)
+
+    def _wait_for_soonest(self, now: float) -> Step | None:
+        limit_s = self.retry.max_wait_seconds if self.failures else math.inf
+        options = [(max(self.health.available_at(target, now), now), target) for target in self._resting]
+        for target, failure in dict(self.failures).items():
+            if CONSEQUENCES[failure.outcome].retry_same:
+                tries = sum(tried is target for tried, _ in self.failures)
+                backoff_s = _FIRST_BACKOFF_S * 2 ** (tries - 1)
+                options.append((max(self.health.available_at(target, now), now + backoff_s), target))
+            elif failure.outcome is Outcome.RATE_LIMITED:
+                options.append((self.health.available_at(target, now), target))
+        for at, target in sorted(options, key=lambda option: option[0]):
+            if at - now <= limit_s and at < self.deadline:
+                return Step(target, max(at - now, 0.0))
+        return None
+
+    def _last_resort(self, now: float) -> Step | None:
+        tried = {target.key for target, _ in self.failures}
+        options = [target for target in self._resting if target.key not in tried]
+        if self._tried_last_resort or not options:
+            return None
+        self._tried_last_resort = True
+        return Step(min(options, key=lambda target: self.health.available_at(target, now)), is_last_resort=True)
+
+    def _known(self) -> Iterable[Target]:
+        return {target.key: target for target in [*self._resting, *(t for t, _ in self.failures)]}.values()
+
+    def _nothing_may_answer(self) -> NoTarget:
+        reasons = "; ".join(f"{left.target.key}: {left.reason}" for left in self.plan.left_out)
+        if reasons:
+            return NoTarget(f"Nothing may answer this request for the model '{self.call.model}'. {reasons}", param="model")
+        return NoTarget(
+            f"No configured target serves the model '{self.call.model}'. Add it to `serves` or `routes`.", param="model"
+        )

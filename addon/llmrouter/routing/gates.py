@@ -1,0 +1,47 @@
+"""Reasons to leave a target out of a plan, each in words that the decision record shows."""
+
+from llmrouter.calls import Call
+from llmrouter.routing.prices import estimate_usd
+from llmrouter.settings.model import RouteSettings
+from llmrouter.targets import Target
+
+# English has about five characters a token on today's tokenizers, other scripts and code fewer (provider reference,
+# section 14). The gate uses more: to leave out a target that could have served is worse than one refused attempt.
+_MOST_CHARACTERS_PER_TOKEN = 6
+_CHARACTERS_PER_TOKEN = 4
+_EXPECTED_OUTPUT_TOKENS = 500
+
+
+def refuse(target: Target, call: Call, route: RouteSettings | None) -> str | None:
+    """Why a target must not or cannot serve a call, whatever its health; None where it can."""
+    pinned = call.preferences.provider
+    if pinned is not None and target.provider != pinned:
+        return f"the client asked for provider {pinned}"
+    if target.capabilities is not None and (missing := call.needs - target.capabilities):
+        return f"it cannot do: {', '.join(sorted(missing))}"
+    least_tokens = call.input_characters // _MOST_CHARACTERS_PER_TOKEN
+    if target.context_window is not None and least_tokens > target.context_window:
+        return f"the prompt has at least {least_tokens} tokens, and its window is {target.context_window}"
+    if route is not None and route.min_quality is not None:
+        if target.quality is None:
+            return f"its quality is not known, and the route wants {route.min_quality}"
+        if target.quality < route.min_quality:
+            return f"its quality is {target.quality}, and the route wants {route.min_quality}"
+    return _too_dear(target, call)
+
+
+def _too_dear(target: Target, call: Call) -> str | None:
+    limit = call.preferences.max_cost_usd
+    if limit is None:
+        return None
+    estimate = expected_usd(target, call)
+    if estimate is None:
+        return f"its price is not known, and the client allows ${limit:g}"
+    return f"it would cost about ${estimate:.6f}, and the client allows ${limit:g}" if estimate > limit else None
+
+
+def expected_usd(target: Target, call: Call) -> float | None:
+    """What the call would cost there, by a first guess at its tokens; None where the price is not known."""
+    output = call.max_output_tokens
+    expected = _EXPECTED_OUTPUT_TOKENS if output is None else min(output, _EXPECTED_OUTPUT_TOKENS)
+    return estimate_usd(target.price, call.input_characters / _CHARACTERS_PER_TOKEN, expected)

@@ -1,0 +1,73 @@
+"""What more than one value must be looked at for: each check yields the path, and what is wrong and would be right."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
+
+from llmrouter.brands import Brand
+from llmrouter.settings.document import Document, Path
+from llmrouter.settings.model import ProviderSettings, Settings
+
+type Finding = tuple[Path, str]
+
+
+def check(settings: Settings, document: Document, brands: Mapping[str, Brand]) -> Iterator[Finding]:
+    """Everything that is wrong between the values."""
+    seen: dict[str, int] = {}
+    for number, provider in enumerate(settings.providers):
+        path: Path = ("providers", number)
+        if provider.name in seen:
+            first = document.position(("providers", seen[provider.name], "name"))
+            text = f"another provider has the name {provider.name!r} (line {first.line}); give each one its own `name`"
+            yield (*path, "name"), text
+        seen.setdefault(provider.name, number)
+        yield from _check_provider(provider, path, brands)
+    yield from _check_routes(settings)
+
+
+def _check_provider(provider: ProviderSettings, path: Path, brands: Mapping[str, Brand]) -> Iterator[Finding]:
+    brand = brands.get(provider.type)
+    if brand is None:
+        close = get_close_matches(provider.type, brands, 1)
+        hint = f"did you mean {close[0]}? There are" if close else "there are"
+        yield (*path, "type"), f"unknown type {provider.type!r}; {hint}: {', '.join(sorted(brands))}"
+        return
+    if provider.model is not None and provider.models:
+        yield (*path, "model"), "give either `model` (one for everything) or `models`, not both"
+    if provider.model is None and not provider.models:
+        yield path, "give `model` (one that stands in for every requested model) or a list of `models`"
+    if brand.wire_format != "echo" and brand.base_url is None and provider.base_url is None:
+        yield path, f"type {provider.type} needs a `base_url`, such as https://api.example.com/v1"
+    if provider.api_key == "caller" and provider.type != "openai":
+        yield (*path, "api_key"), "`caller` is possible on type openai only: the app's key is for OpenAI alone"
+    if provider.api_key == "caller" and provider.base_url and not _is_openai(provider.base_url):
+        yield (*path, "base_url"), "with `api_key: caller` only openai.com (or this machine) is possible"
+    if provider.api_key is not None and provider.api_key_env is not None:
+        yield (*path, "api_key"), "give either `api_key: caller` or `api_key_env`, not both"
+    if provider.type != "echo":
+        for key in ("mock_failure_rate", "mock_latency_seconds"):
+            if key in provider.model_fields_set:
+                yield (*path, key), "only type echo can be told to fail or to wait"
+    ids = [model.id for model in provider.models]
+    for number, id in enumerate(ids):
+        if id in ids[:number]:
+            yield (*path, "models", number, "id"), f"the model {id!r} stands here twice; remove one of the two"
+
+
+def _is_openai(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "api.openai.com" or host.endswith(".api.openai.com") or host in ("localhost", "127.0.0.1", "::1")
+
+
+def _check_routes(settings: Settings) -> Iterator[Finding]:
+    keys = [
+        f"{provider.name}/{model}"
+        for provider in settings.providers
+        for model in ([provider.model] if provider.model is not None else [model.id for model in provider.models])
+    ]
+    for number, route in enumerate(settings.routes):
+        for place, glob in enumerate(route.use):
+            if not any(fnmatchcase(key, glob) for key in keys):
+                text = f"{glob!r} matches no target; targets are written provider/model: {', '.join(keys) or 'none'}"
+                yield ("routes", number, "use", place), text

@@ -1,0 +1,181 @@
+"""A configuration file becomes frozen settings, or a list of everything that is wrong with it, by line and column."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from llmrouter.brands import Brand
+from llmrouter.settings import model
+from llmrouter.settings.checks import check
+from llmrouter.settings.document import Document, read_document
+from llmrouter.settings.model import Settings
+
+_UNUSED = ("cache", "storage", "metrics")
+_UNUSED_BY_PROVIDER = ("limits", "data")
+_PLAIN = {
+    "missing": "this key is required",
+    "string_type": "text is needed (in quotes, where YAML would read something else)",
+    "int_type": "a whole number is needed",
+    "int_parsing": "a whole number is needed",
+    "int_from_float": "a whole number is needed",
+    "float_type": "a number is needed",
+    "float_parsing": "a number is needed",
+    "bool_type": "true or false is needed",
+    "bool_parsing": "true or false is needed",
+    "tuple_type": "a list is needed: write [one, two], or one `- item` per line",
+    "dict_type": "a mapping is needed: `key: value` lines",
+    "mapping_type": "a mapping is needed: `key: value` lines",
+    "model_type": "a mapping is needed: `key: value` lines",
+    "model_attributes_type": "a mapping is needed: `key: value` lines",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.key}: {self.message}"
+
+
+class SettingsError(Exception):
+    """Everything that is wrong with a configuration file."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def load_settings(path: Path, brands: Mapping[str, Brand]) -> Settings:
+    """The settings in a file; raises `SettingsError`."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        message = "there is no such file; copy config/providers.example.yaml to it to begin with"
+    except UnicodeDecodeError:
+        message = "the file is not UTF-8 text; save it as UTF-8"
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror}"
+    else:
+        return parse_settings(text, str(path), brands)
+    raise SettingsError((Problem(str(path), 1, 1, "file", message),))
+
+
+def parse_settings(text: str, file: str, brands: Mapping[str, Brand]) -> Settings:
+    """The settings in YAML text; raises `SettingsError` with every problem, in the order of the lines."""
+    document = read_document(text)
+    problems = [
+        Problem(file, bad.position.line, bad.position.column, bad.key, bad.message) for bad in document.problems
+    ]
+    settings = None
+    if not any(problem.key == "syntax" for problem in problems):
+        found = list(_validate(document))
+        if not found:
+            settings = Settings.model_validate(document.value)
+            found = list(check(settings, document, brands))
+        problems += (_problem(file, document, place, message) for place, message in found)
+    if problems or settings is None:
+        raise SettingsError(tuple(sorted(set(problems), key=lambda problem: (problem.line, problem.column))))
+    return settings
+
+
+def unused_keys(settings: Settings) -> tuple[str, ...]:
+    """The keys that somebody set and that this version reads without acting on them."""
+    keys = [key for key in _UNUSED if key in settings.model_fields_set]
+    for key in _UNUSED_BY_PROVIDER:
+        keys += (f"providers.{p.name}.{key}" for p in settings.providers if key in p.model_fields_set)
+    keys += (f"routes.{route.model}.data" for route in settings.routes if route.data is not None)
+    return tuple(keys)
+
+
+def _validate(document: Document) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    value = document.value
+    if value is None:
+        yield (), "the file is empty; it needs at least `providers`, see config/providers.example.yaml"
+        return
+    if not isinstance(value, dict):
+        kind = "list" if isinstance(value, list) else "single value"
+        yield (), f"the file holds a {kind}; a mapping with keys such as `providers` is needed"
+        return
+    try:
+        Settings.model_validate(value)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            yield _real_path(details["loc"], value), _describe(details)
+
+
+def _real_path(loc: tuple[str | int, ...], value: Any) -> tuple[str | int, ...]:
+    """pydantic's location without the marks that it adds itself, such as `[key]`."""
+    path: list[str | int] = []
+    for step in loc:
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        elif step == "[key]" or not isinstance(step, str) or step != loc[-1]:
+            continue
+        path.append(step)
+    return tuple(path)
+
+
+def _describe(details: ErrorDetails) -> str:
+    """What is wrong and would be right; a value is never repeated, since it may be a key that stands in a wrong place."""
+    kind, context = details["type"], details.get("ctx") or {}
+    if kind == "extra_forbidden":
+        return _unknown_key(details)
+    if kind == "literal_error" and details["loc"][-1] == "api_key":
+        return "only `caller` is possible here; put the key into an environment variable and name it in `api_key_env`"
+    if kind == "value_error":
+        return str(context["error"])
+    return _PLAIN.get(kind) or details["msg"][:1].lower() + details["msg"][1:]
+
+
+def _unknown_key(details: ErrorDetails) -> str:
+    *around, key = details["loc"]
+    known = sorted(_known_keys(tuple(around)))
+    close = get_close_matches(str(key), known, 1)
+    hint = f"did you mean {close[0]}? Known here" if close else "known here"
+    return f"unknown key; {hint}: {', '.join(known)}"
+
+
+def _known_keys(path: tuple[str | int, ...]) -> set[str]:
+    """The keys of the mapping at a path, found by its last key's name."""
+    names = [step for step in path if isinstance(step, str)]
+    owner: type[BaseModel] = _MAPPINGS.get(names[-1], Settings) if names else Settings
+    return set(owner.model_fields)
+
+
+_MAPPINGS: Mapping[str, type[BaseModel]] = {
+    "providers": model.ProviderSettings,
+    "models": model.ModelSettings,
+    "routes": model.RouteSettings,
+    "price": model.PriceSettings,
+    "breaker": model.BreakerSettings,
+    "circuit_breaker": model.BreakerSettings,
+    "timeouts": model.TimeoutSettings,
+    "limits": model.LimitSettings,
+    "data": model.DataSettings,
+    "retry": model.RetrySettings,
+    "cache": model.CacheSettings,
+    "storage": model.StorageSettings,
+    "metrics": model.MetricsSettings,
+    "logging": model.LoggingSettings,
+    "inspection": model.InspectionSettings,
+}
+
+
+def _problem(file: str, document: Document, path: tuple[str | int, ...], message: str) -> Problem:
+    position = document.position(path)
+    key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".") or "file"
+    return Problem(file, position.line, position.column, key, message)

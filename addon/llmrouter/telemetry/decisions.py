@@ -1,0 +1,142 @@
+"""The record of one call: what was asked, what could have answered and why not, what was tried, what it cost."""
+
+import json
+import logging
+import queue
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from llmrouter.replies import Usage
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class AttemptRecord:
+    """One try: the target, what it came to, and how long it took in seconds."""
+
+    target: str
+    outcome: str
+    seconds: float
+    first_content_s: float | None = None
+    status: int | None = None
+    message: str | None = None
+
+
+@dataclass(slots=True)
+class Decision:
+    """Everything about one call; filled as it goes, published when it ends.
+
+    `at` is Unix time, `result` is `answered`, `failed`, `broken` (after content was sent) or `client_gone`.
+    """
+
+    id: str
+    at: float
+    endpoint: str
+    model: str
+    stream: bool
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    result: str = "failed"
+    status: int | None = None
+    answered_by: str | None = None
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    saved_usd: float | None = None
+    seconds: float = 0.0
+    error: str | None = None
+
+    def to_record(self) -> dict[str, Any]:
+        """The record as plain JSON values."""
+        usage = self.usage
+        return {
+            "event": "decision",
+            "id": self.id,
+            "at": round(self.at, 3),
+            "endpoint": self.endpoint,
+            "model": self.model,
+            "stream": self.stream,
+            "result": self.result,
+            "status": self.status,
+            "answered_by": self.answered_by,
+            "seconds": round(self.seconds, 4),
+            "plan": self.plan,
+            "attempts": [_attempt_record(attempt) for attempt in self.attempts],
+            "usage": None
+            if usage is None
+            else {
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "cached_tokens": usage.cached_tokens,
+                "reasoning_tokens": usage.reasoning_tokens,
+            },
+            "cost_usd": self.cost_usd,
+            "saved_usd": self.saved_usd,
+            "error": self.error,
+        }
+
+
+def _attempt_record(attempt: AttemptRecord) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "target": attempt.target,
+        "outcome": attempt.outcome,
+        "seconds": round(attempt.seconds, 4),
+    }
+    if attempt.first_content_s is not None:
+        record["first_content_s"] = round(attempt.first_content_s, 4)
+    if attempt.status is not None:
+        record["status"] = attempt.status
+    if attempt.message is not None:
+        record["message"] = attempt.message
+    return record
+
+
+type Observer = Callable[[Decision], None]
+
+
+class DecisionLog:
+    """Writes one JSON line per decision, on a thread of its own: a slow pipe or disk never slows a call.
+
+    Lines go to the file where one is named, else to standard output. At most 10,000 decisions wait; what comes while
+    the sink is stuck is dropped rather than kept in memory.
+    """
+
+    def __init__(self, file: str | None) -> None:
+        self._waiting: queue.Queue[Decision | None] = queue.Queue(10_000)
+        self._stream: TextIO = sys.stdout if file is None else _open(file)
+        self._thread = threading.Thread(target=self._write_lines, name="llmrouter decisions", daemon=True)
+        self._thread.start()
+
+    def __call__(self, decision: Decision) -> None:
+        """Takes a decision; never waits."""
+        with suppress(queue.Full):
+            self._waiting.put_nowait(decision)
+
+    def close(self) -> None:
+        """Writes what still waits, for at most two seconds, and ends the thread."""
+        with suppress(queue.Full):
+            self._waiting.put_nowait(None)
+            self._thread.join(timeout=2)
+        if self._stream is not sys.stdout:
+            self._stream.close()
+
+    def _write_lines(self) -> None:
+        while (decision := self._waiting.get()) is not None:
+            line = json.dumps(decision.to_record(), ensure_ascii=False, separators=(",", ":"))
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                logger.warning("decisions are no longer logged: %s", error)
+                return
+
+
+def _open(file: str) -> TextIO:
+    path = Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("a", encoding="utf-8", buffering=1)

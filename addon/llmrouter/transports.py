@@ -1,0 +1,139 @@
+"""How an attempt reaches its target: over HTTP in some wire format, or inside the process for `echo`."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from llmrouter.calls import Call
+from llmrouter.clock import Clock
+from llmrouter.errors import AttemptFailed, Outcome
+from llmrouter.providers import echo, failures, openai_compatible
+from llmrouter.providers.wire import UpstreamRequest
+from llmrouter.replies import Chunk, Reply
+from llmrouter.targets import Target
+from llmrouter.tasks import spawn
+from llmrouter.upstream import Upstream, UpstreamReply
+
+_MAX_ERROR_BYTES = 64 * 1024
+_TRAILER_PATIENCE_S = 2.0
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at one target; times are monotonic seconds.
+
+    `deadline` is the call's own. `request` is what was sent, for the record and for mitmweb.
+    """
+
+    target: Target
+    started: float
+    deadline: float
+    request: UpstreamRequest | None = None
+    first_content_s: float | None = None
+
+
+class Transport(Protocol):
+    """One way to reach targets; both methods raise `AttemptFailed` and close what they opened when cancelled."""
+
+    async def complete(self, call: Call, attempt: Attempt) -> Reply:
+        """The whole answer."""
+        ...
+
+    def stream(self, call: Call, attempt: Attempt) -> AsyncGenerator[list[Chunk]]:
+        """The answer's chunks, as many at a time as have come; ends only after a real end of the stream."""
+        ...
+
+
+class HttpTransport:
+    """Targets that are reached over HTTP and speak OpenAI's wire format."""
+
+    def __init__(self, upstream: Upstream, clock: Clock) -> None:
+        self._upstream = upstream
+        self._clock = clock
+
+    async def complete(self, call: Call, attempt: Attempt) -> Reply:
+        """The whole answer, read as one JSON object."""
+        async with await self._send(call, attempt) as reply:
+            data = await reply.read_all(self._patience(attempt))
+        return openai_compatible.read_reply(data, call)
+
+    async def stream(self, call: Call, attempt: Attempt) -> AsyncGenerator[list[Chunk]]:
+        """The answer's chunks as the provider sends them."""
+        reply = await self._send(call, attempt)
+        is_finished = False
+        try:
+            if "json" in reply.headers.get("content-type", ""):
+                openai_compatible.read_reply(await reply.read_all(self._patience(attempt)), call)
+                raise AttemptFailed(Outcome.BAD_REPLY, "a stream was asked for, and a whole reply came")
+            decoder = openai_compatible.ChunkDecoder(call)
+            while not is_finished:
+                waits_for_content = attempt.first_content_s is None
+                data = await reply.read_some(self._patience(attempt) if waits_for_content else None)
+                chunks = decoder.feed(data) if data else decoder.finish()
+                is_finished = not data or decoder.done
+                if is_finished and data:
+                    chunks += decoder.finish()
+                if chunks:
+                    yield chunks
+        finally:
+            if is_finished:
+                # The last bytes of the transfer follow `[DONE]`: read them, and the connection can be used again.
+                spawn(_read_rest(reply), "reading the end of a stream")
+            else:
+                reply.close()
+
+    async def _send(self, call: Call, attempt: Attempt) -> UpstreamReply:
+        target = attempt.target
+        attempt.request = request = openai_compatible.prepare(call, target)
+        reply = await self._upstream.send(request, target.timeouts, self._patience(attempt))
+        if reply.status == 200:
+            return reply
+        async with reply:
+            body = await reply.read_all(self._patience(attempt), _MAX_ERROR_BYTES)
+        raise failures.classify(reply.status, reply.headers, body, self._clock.wall())
+
+    def _patience(self, attempt: Attempt) -> float:
+        """Seconds that are left until the first content must have come."""
+        until = min(attempt.started + attempt.target.timeouts.first_byte, attempt.deadline)
+        return max(until - self._clock.monotonic(), 0.0)
+
+
+async def _read_rest(reply: UpstreamReply) -> None:
+    async with reply:
+        try:
+            async with asyncio.timeout(_TRAILER_PATIENCE_S):
+                while await reply.read_some():
+                    pass
+        except (TimeoutError, AttemptFailed):
+            return
+
+
+class EchoTransport:
+    """The mock provider: repeats the last user message, late or failing as its settings say."""
+
+    def __init__(self, clock: Clock, chance: random.Random) -> None:
+        self._clock = clock
+        self._chance = chance
+
+    async def complete(self, call: Call, attempt: Attempt) -> Reply:
+        """The whole answer at once."""
+        await self._behave(attempt)
+        return echo.completion(call, self._clock.wall(), f"chatcmpl-{call.id}")
+
+    async def stream(self, call: Call, attempt: Attempt) -> AsyncGenerator[list[Chunk]]:
+        """The answer word by word."""
+        await self._behave(attempt)
+        for chunk in echo.chunks(call, self._clock.wall(), f"chatcmpl-{call.id}"):
+            yield [chunk]
+
+    async def _behave(self, attempt: Attempt) -> None:
+        target = attempt.target
+        if target.mock_latency_seconds:
+            limit = min(target.timeouts.first_byte, attempt.deadline - attempt.started)
+            await asyncio.sleep(min(target.mock_latency_seconds, limit))
+            if target.mock_latency_seconds > limit:
+                raise AttemptFailed(Outcome.TIMED_OUT, f"no content within {limit:.3g} s")
+        if self._chance.random() < target.mock_failure_rate:
+            raise AttemptFailed(Outcome.SERVER_ERROR, "mock failure (mock_failure_rate)", status=500)

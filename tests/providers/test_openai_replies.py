@@ -1,0 +1,154 @@
+"""Complete answers of providers that speak OpenAI's wire format, good and bad."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.chat import ChatCompletion
+
+from llmrouter.errors import AttemptFailed, Outcome
+from llmrouter.providers.openai_compatible import read_reply
+from llmrouter.replies import Usage
+from tests.providers.samples import call_of, told
+
+CALL = call_of()
+CHOICE = {"index": 0, "message": {"role": "assistant", "content": "pong"}, "finish_reason": "stop"}
+
+
+def reply(**members: Any) -> dict[str, Any]:
+    frame = {"id": "c1", "object": "chat.completion", "created": 1, "model": "llama-3.3-70b", "choices": [CHOICE]}
+    return {**frame, "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}, **members}
+
+
+def failure(data: bytes) -> AttemptFailed:
+    with pytest.raises(AttemptFailed) as caught:
+        read_reply(data, CALL)
+    return caught.value
+
+
+def test_only_the_model_changes() -> None:
+    data = b'{"id": "c1","model": "llama-3.3-70b",\n"choices":[%s],"x":1.50,"usage":null}' % json.dumps(CHOICE).encode()
+    assert read_reply(data, CALL).data == data.replace(b'"llama-3.3-70b"', b'"gpt-4o"')
+
+
+def test_openais_client_reads_it() -> None:
+    parsed = ChatCompletion.model_validate_json(read_reply(json.dumps(reply()).encode(), CALL).data, strict=True)
+    assert (parsed.model, parsed.choices[0].message.content) == ("gpt-4o", "pong")
+
+
+def test_usage_is_read() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 8}}
+    assert read_reply(json.dumps(reply(usage=usage)).encode(), CALL).usage == Usage(9, 4, 8)
+    assert read_reply(json.dumps(reply(usage=None)).encode(), CALL).usage is None
+
+
+MODELS: dict[str, bytes] = {
+    "plain": b'{"model":"a","choices":[%s]}',
+    "a space": b'{"model": "a","choices":[%s]}',
+    "more space": b'{"model" :  "a","choices":[%s]}',
+    "the same": b'{"model":"gpt-4o","choices":[%s]}',
+    "missing": b'{"choices":[%s]}',
+    "null": b'{"model":null,"choices":[%s]}',
+    "a number": b'{"model":1,"choices":[%s]}',
+    "escaped": b'{"model":"\\u0061\\"b","choices":[%s]}',
+    "accented": '{"model":"é","choices":[%s]}'.encode(),
+    "twice": b'{"model":"b","model":"a","choices":[%s]}',
+    "inside first": b'{"x":{"model":"a"},"model":"a","choices":[%s]}',
+    "only inside": b'{"x":{"model":"a"},"choices":[%s]}',
+    "as a value": b'{"x":"model","model":"a","choices":[%s]}',
+    "inside a name": b'{"x\\"model":"a","model" : "a","choices":[%s]}',
+    "in text": b'{"x":"\\"model\\":\\"a\\"","model":"a","choices":[%s]}',
+}
+
+
+@pytest.mark.parametrize("data", MODELS.values(), ids=MODELS)
+def test_the_model_is_the_requested_one_however_it_was_written(data: bytes) -> None:
+    data = data % json.dumps(CHOICE).encode()
+    expected = {**orjson.loads(data), "model": "gpt-4o"}
+    assert orjson.loads(read_reply(data, CALL).data) == expected
+
+
+NAMES = st.sampled_from(["model", "x", '"model', "model\\", "é"])
+VALUES = st.recursive(
+    st.none() | st.integers() | NAMES,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3),
+)
+
+
+@given(st.dictionaries(NAMES, VALUES), st.booleans(), st.booleans())
+def test_the_model_is_replaced_in_any_object(members: dict[str, Any], is_compact: bool, is_ascii: bool) -> None:
+    separators = (",", ":") if is_compact else None
+    data = json.dumps({**members, "choices": [CHOICE]}, separators=separators, ensure_ascii=is_ascii).encode()
+    assert json.loads(read_reply(data, CALL).data) == {**members, "choices": [CHOICE], "model": "gpt-4o"}
+
+
+@pytest.mark.parametrize("noise", [b"\n\n\n", b"\r\n \t", b"\xef\xbb\xbf"])
+def test_noise_before_the_json_is_dropped(noise: bytes) -> None:
+    data = json.dumps(reply(model="gpt-4o")).encode()
+    assert read_reply(noise + data + b"\n", CALL).data == data
+
+
+BAD: dict[str, bytes] = {
+    "empty": b"",
+    "blank lines": b"\n\n\n",
+    "web page": b"<!DOCTYPE html><html><title>Sign in</title></html>",
+    "text": b"upstream connect error",
+    "cut JSON": b'{"choices":[{"index":0,"mess',
+    "not UTF-8": b'{"choices":["\xff"]}',
+    "null": b"null",
+    "a list": b"[]",
+    "a number": b"1",
+    "empty object": b"{}",
+    "no choices": json.dumps(reply(choices=[])).encode(),
+    "null choices": json.dumps(reply(choices=None)).encode(),
+    "choices that are no list": json.dumps(reply(choices={"0": CHOICE})).encode(),
+    "a choice that is no object": json.dumps(reply(choices=[1])).encode(),
+    "no message": json.dumps(reply(choices=[{"index": 0, "finish_reason": "stop"}])).encode(),
+    "finish reason error": json.dumps(reply(choices=[{**CHOICE, "finish_reason": "error"}])).encode(),
+    "an error": b'{"error":{"message":"Provider returned error"}}',
+    "an error as text": b'{"error":"oops"}',
+    "an error beside choices": json.dumps(reply(error={"message": "m"})).encode(),
+    "an error in a list": b'[{"error":{"message":"m"}}]',
+    "deep nesting": b"[" * 100_000,
+    "deep nesting that ends": b'{"choices":' + b"[" * 1000 + b"]" * 1000 + b"}",
+}
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
+def test_a_success_that_is_none_is_a_bad_reply(data: bytes) -> None:
+    failed = failure(data)
+    assert failed.outcome == Outcome.BAD_REPLY
+    assert failed.message
+
+
+TOLD: dict[str, tuple[bytes, Outcome]] = {
+    "rate limit": (b'{"error":{"message":"m","code":429}}', Outcome.RATE_LIMITED),
+    "no credit": (b'{"error":{"message":"m","code":402}}', Outcome.OUT_OF_CREDIT),
+    "server": (b'{"error":{"message":"m","code":502}}', Outcome.SERVER_ERROR),
+    "context": (b'{"error":"5 tokens, which is greater than the context length"}', Outcome.CONTEXT_EXCEEDED),
+    "without the member error": (b'{"status":429,"title":"Too Many Requests"}', Outcome.RATE_LIMITED),
+}
+
+
+@pytest.mark.parametrize(("data", "expected"), TOLD.values(), ids=TOLD)
+def test_an_error_inside_a_success_is_believed(data: bytes, expected: Outcome) -> None:
+    assert failure(data).outcome == expected
+
+
+def test_a_context_error_inside_a_success_can_be_handed_on() -> None:
+    failed = failure(b'{"error":"greater than the context length"}')
+    assert (failed.status, told(failed)["code"]) == (400, "context_length_exceeded")
+
+
+def test_an_empty_error_member_is_none() -> None:
+    data = json.dumps(reply(error=None)).encode()
+    assert read_reply(data, CALL).usage == Usage(3, 2)
+
+
+@given(st.binary())
+def test_no_bytes_raise_anything_else(data: bytes) -> None:
+    with pytest.raises(AttemptFailed):
+        read_reply(data, CALL)

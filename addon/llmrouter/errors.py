@@ -1,14 +1,14 @@
 """What can go wrong, by what is done next.
 
-    RouterError                  the client gets this; each leaf knows status, OpenAI type and code, metric name
-    ├── InvalidRequest           400, before any provider is asked
-    │   ├── RequestTooLarge      413
-    │   └── UnsupportedEncoding  415
-    ├── NoTarget                 404, nothing may answer the requested model
-    ├── NoAnswer                 503 or 429, everything was tried or rests
-    ├── RelayedError             a provider's own 4xx, handed on
-    └── InternalError            500, a defect of the router; the request went nowhere
-    AttemptFailed                one attempt's end; the gateway decides what comes next (design 6.2)
+RouterError                  the client gets this; each leaf knows status, OpenAI type and code, metric name
+├── InvalidRequest           400, before any provider is asked
+│   ├── RequestTooLarge      413
+│   └── UnsupportedEncoding  415
+├── NoTarget                 404, nothing may answer the requested model
+├── NoAnswer                 503 or 429, everything was tried or rests
+├── RelayedError             a provider's own 4xx, handed on
+└── InternalError            500, a defect of the router; the request went nowhere
+AttemptFailed                one attempt's end; the gateway decides what comes next (design 6.2)
 """
 
 from dataclasses import dataclass

@@ -179,7 +179,7 @@ class _Run:
         for observer in self._observers:
             try:
                 observer(decision)
-            except Exception:  # noqa: BLE001 - an observer is foreign code and must never cost an answer
+            except Exception:
                 logger.exception("an observer of decisions failed")
 
     def _attempt_ended(self, attempt: Attempt, failure: AttemptFailed | None) -> None:

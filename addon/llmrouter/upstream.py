@@ -126,8 +126,10 @@ class Upstream:
 def _failure(error: Exception) -> AttemptFailed:
     """Names an error of the client library; the message never holds headers, so never a key."""
     match error:
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            text = f"TLS to {error.host} failed: {error.certificate_error if hasattr(error, 'certificate_error') else error}"
+        case aiohttp.ClientConnectorCertificateError():
+            text = f"TLS to {error.host} failed: {error.certificate_error}"
+        case aiohttp.ClientSSLError():
+            text = f"TLS to {error.host} failed: {error.os_error.strerror or error.os_error}"
         case aiohttp.ClientConnectorDNSError():
             text = f"no address for {error.host}"
         case aiohttp.ClientConnectorError():

@@ -43,7 +43,7 @@ class RouterProcess:
         environ |= {"PYTHONUNBUFFERED": "1", "GROQ_API_KEY": "key-of-groq", "TEST_OPENAI_KEY": "key-of-openai"}
         if config is not None:
             environ["LLMROUTER_CONFIG"] = str(self.config_file)
-        arguments = [Path(sys.executable).with_name(program), "-s", REPOSITORY / "addon" / "router.py"]
+        arguments = [str(Path(sys.executable).with_name(program)), "-s", str(REPOSITORY / "addon" / "router.py")]
         arguments += ["-p", str(self.port), "--set", f"llmrouter_api_port={self.api_port}"]
         arguments += ["--set", f"confdir={folder / 'certs'}", *options]
         self.process = subprocess.Popen(

@@ -42,9 +42,13 @@ def _choose_config(environ: Mapping[str, str]) -> Path | None:
     keys = sorted(brand.key_env for brand in BRANDS.values() if brand.key_env and environ.get(brand.key_env))
     example = "cp config/providers.example.yaml config/providers.yaml"
     if keys:
-        click.echo(f"Keys found ({', '.join(keys)}) but no configuration: everything goes to OpenAI. Begin with: {example}")
+        click.echo(
+            f"Keys found ({', '.join(keys)}) but no configuration: everything goes to OpenAI. Begin with: {example}"
+        )
         return None
-    click.echo(f"No configuration and no provider keys: running config/demo.yaml, which only echoes. Begin with: {example}")
+    click.echo(
+        f"No configuration and no provider keys: running config/demo.yaml, which only echoes. Begin with: {example}"
+    )
     return _REPOSITORY / "config" / "demo.yaml"
 
 

@@ -84,7 +84,9 @@ def _needs_of_messages(fields: JsonObject) -> set[Need]:
 
 def _needs_of_message(message: Any, where: str) -> set[Need]:
     if not isinstance(message, dict):
-        raise InvalidRequest(f"Invalid type for '{where}': expected an object, but got {_name_of(message)}.", param=where)
+        raise InvalidRequest(
+            f"Invalid type for '{where}': expected an object, but got {_name_of(message)}.", param=where
+        )
     if not isinstance(message.get("role"), str):
         raise InvalidRequest(f"Missing required parameter: '{where}.role'.", param=f"{where}.role")
     content = message.get("content")

@@ -56,7 +56,9 @@ class LLMRouter:
 
     def load(self, loader: Loader) -> None:
         """Adds our options, and closes what mitmproxy leaves open by default (design D6)."""
-        loader.add_option("llmrouter_config", str, "", "The router's configuration file; default: config/providers.yaml.")
+        loader.add_option(
+            "llmrouter_config", str, "", "The router's configuration file; default: config/providers.yaml."
+        )
         loader.add_option("llmrouter_api_port", int, 8000, "The port of the OpenAI API beside the proxy; 0 for none.")
         ctx.options.update(connection_strategy="lazy", upstream_cert=False)
 
@@ -122,12 +124,11 @@ class LLMRouter:
         exchange = self._exchanges.get(flow.id)
         if exchange is None or not exchange.is_routed or flow.response is not None:
             return
-        runtime = self._runtime
-        flow.response = flows.error_response(InternalError("The router did not answer."))
+        flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))
+        if self._runtime is None:
+            return
         try:
-            if runtime is None:
-                raise InternalError(_NOT_CONFIGURED)
-            await self._answer(flow, exchange, runtime)
+            await self._answer(flow, exchange, self._runtime)
         except RouterError as error:
             flow.response = flows.error_response(error)
         except Exception:  # noqa: BLE001 - the edge, as above
@@ -212,8 +213,10 @@ class LLMRouter:
             return
         # A replayed flow has no layer of ours: it gets the stream as a whole.
         pieces = []
-        while await body.advance() is None and body.chunk is not None:
+        await body.advance()
+        while body.chunk is not None:
             pieces.append(body.chunk)
+            await body.advance()
         exchange.body = None
         flow.response = flows.make_response(answer.status, answer.headers, b"".join(pieces))
 

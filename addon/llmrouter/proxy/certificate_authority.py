@@ -74,7 +74,8 @@ def _look_after(directory: Path, cert: x509.Certificate, hosts: Sequence[str], n
         text = f"Using the CA that you put into {directory}, as it is."
         if outside:
             text += f" Its name constraints do not allow {', '.join(outside)}: clients will refuse those hosts."
-        _ensure_cert_file(cert_file, cert)
+        if not cert_file.exists():
+            _write(cert_file, cert.public_bytes(Encoding.PEM), 0o644)
         return CaResult(cert_file, "foreign", text)
     if permitted != frozenset(hosts):
         _make(directory, hosts, now)
@@ -85,7 +86,7 @@ def _look_after(directory: Path, cert: x509.Certificate, hosts: Sequence[str], n
         text = f"The CA was about to expire and was made anew. Let your apps trust {cert_file} again."
         return CaResult(cert_file, "renewed", text)
     (directory / KEY_AND_CERT).chmod(0o600)
-    _ensure_cert_file(cert_file, cert)
+    _write_if_changed(cert_file, cert.public_bytes(Encoding.PEM))
     return CaResult(cert_file, "kept", f"The CA in {directory} is for {', '.join(sorted(hosts))} alone.")
 
 
@@ -167,19 +168,18 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, hosts: Sequence[str], now: dat
     )
 
 
-def _ensure_cert_file(file: Path, cert: x509.Certificate) -> None:
-    if not file.exists():
-        _write(file, cert.public_bytes(Encoding.PEM), 0o644)
-
-
 def _write_bundle(directory: Path) -> None:
     """The system's roots and our CA: for variables such as SSL_CERT_FILE, which replace a client's trust store."""
     system = ssl.get_default_verify_paths().cafile
     roots = Path(system if system and Path(system).is_file() else certifi.where()).read_bytes()
     content = roots.rstrip() + b"\n" + (directory / CERT).read_bytes()
-    bundle = directory / BUNDLE
-    if not bundle.exists() or bundle.read_bytes() != content:
-        _write(bundle, content, 0o644)
+    _write_if_changed(directory / BUNDLE, content)
+
+
+def _write_if_changed(file: Path, content: bytes) -> None:
+    """Puts a public file right, which a crash between two writes can leave behind its key."""
+    if not file.exists() or file.read_bytes() != content:
+        _write(file, content, 0o644)
 
 
 def _write(file: Path, content: bytes, mode: int) -> None:

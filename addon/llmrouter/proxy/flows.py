@@ -65,10 +65,9 @@ def take_router_headers(request: http.Request) -> dict[str, str]:
 def show_upstream_request(flow: http.HTTPFlow, sent: UpstreamRequest) -> None:
     """Makes the recorded request the one that the provider got."""
     asked = flow.request
-    headers = {
-        name: REDACTED if name.lower() in _SECRET_HEADERS else value for name, value in sent.headers.items()
-    }
-    shown = http.Request.make(sent.method, sent.url, sent.body, headers)
+    shown = http.Request.make(sent.method, sent.url, sent.body)
+    for name, value in sent.headers.items():
+        shown.headers[name] = REDACTED if name in _SECRET_HEADERS else value
     shown.http_version = asked.http_version
     shown.timestamp_start, shown.timestamp_end = asked.timestamp_start, asked.timestamp_end
     shown.headers["host"] = urlsplit(sent.url).netloc

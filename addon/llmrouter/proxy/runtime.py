@@ -40,7 +40,9 @@ def find_config(option: str, environ: Mapping[str, str]) -> Path | None:
 class Runtime:
     """Owns what lives as long as the process: connections, health, the decision log; and the settings in force."""
 
-    def __init__(self, config: Path | None, environ: Mapping[str, str] = os.environ, clock: Clock | None = None) -> None:
+    def __init__(
+        self, config: Path | None, environ: Mapping[str, str] = os.environ, clock: Clock | None = None
+    ) -> None:
         """Raises `SettingsError` where the configuration is bad."""
         self.config = config
         self._environ = environ

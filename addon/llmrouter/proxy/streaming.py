@@ -15,11 +15,9 @@ from mitmproxy import http
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import tcp
-from mitmproxy.proxy.layers.http import (
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
-    HTTPMode,
-    HttpLayer,
-    HttpStream,
     RequestData,
     RequestEndOfMessage,
     RequestProtocolError,
@@ -27,7 +25,6 @@ from mitmproxy.proxy.layers.http import (
     ResponseEndOfMessage,
     ResponseHeaders,
     ResponseProtocolError,
-    SendHttp,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 from mitmproxy.proxy.layers.http._http2 import Http2Server
@@ -81,19 +78,19 @@ class RoutedStream(HttpStream):
         """Collects a routed request's body up to its limit; beyond it the rest is read and thrown away."""
         exchange = self._exchange()
         if exchange is None:
-            return (yield from super().state_consume_request_body(event))
+            yield from super().state_consume_request_body(event)
+            return
         exchange.can_stream = True
         if exchange.is_routed and isinstance(event, RequestData):
             size = len(self.request_body_buf) + len(event.data)
             if size > exchange.max_body_bytes:
                 self.request_body_buf.clear()
                 self.client_state = self._state_discard_request_body
-                return None
+                return
         shown = self.flow.request
         yield from super().state_consume_request_body(event)
         if exchange.original is not None:
             self.flow.request = shown
-        return None
 
     def _state_discard_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestEndOfMessage) and (exchange := self._exchange()):
@@ -115,48 +112,49 @@ class RoutedStream(HttpStream):
         exchange = self._exchange()
         body = None if already_streamed or exchange is None else exchange.body
         if body is None:
-            return (yield from super().send_response(already_streamed))
+            yield from super().send_response(already_streamed)
+            return
         response = self.flow.response
-        assert response is not None  # noqa: S101 - mitmproxy calls this only once a response is there
+        assert response is not None
         body.drain = _h2_drain(self, body)
         yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=False), self.context.client)
         while True:
             yield NextChunkHook(body)
             if (yield from self.check_killed(True)):
-                return None
+                return
             if body.is_aborted:
-                return (yield from self._abort())
+                yield from self._abort()
+                return
             if body.chunk is None:
                 break
             yield SendHttp(ResponseData(self.stream_id, body.chunk), self.context.client)
         response.data.content = body.kept
         yield from super().send_response(already_streamed=True)
-        return None
 
     def flow_done(self) -> layer.CommandGenerator[None]:
         """Relays an upgraded connection byte for byte: nothing of it is parsed or kept."""
         response = self.flow.response
         if response is None or response.status_code != 101:
-            return (yield from super().flow_done())
+            yield from super().flow_done()
+            return
         self.flow.live = False
         self.child_layer = tcp.TCPLayer(self.context, ignore=True)
         self._handle_event = self.passthrough
         yield from self.child_layer.handle_event(events.Start())
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
-        return None
 
     def handle_connect_regular(self) -> layer.CommandGenerator[None]:
         """Opens a tunnel to a host that is none of ours at once, so that servers that speak first work, too."""
         host, port = self.flow.request.host, self.flow.request.port
         if not self._edge.is_tunnelled(host, port):
-            return (yield from super().handle_connect_regular())
+            yield from super().handle_connect_regular()  # type: ignore[no-untyped-call]  # mitmproxy left it so
+            return
         error = yield commands.OpenConnection(self.context.server)
         if error:
             text = f"Cannot connect to {human.format_address((host, port))}: {error}"
             self.flow.response = http.Response.make(502, text, {"content-type": "text/plain"})
         self.child_layer = tcp.TCPLayer(self.context, ignore=True)
-        yield from self.handle_connect_finish()
-        return None
+        yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]  # as above
 
     def _abort(self) -> layer.CommandGenerator[None]:
         """Breaks the connection off, so that a client cannot take the end for a real one."""
@@ -193,8 +191,12 @@ def _h2_drain(stream: RoutedStream, body: StreamBody) -> Callable[[], Awaitable[
         return then
     buffers = connection.h2_conn.stream_buffers
 
+    def is_behind() -> bool:
+        waiting = sum(len(piece.data) for piece in buffers.get(stream.stream_id, ()))
+        return waiting > _H2_BACKLOG_BYTES and not body.is_aborted
+
     async def drain() -> None:
-        while not body.is_aborted and sum(len(piece.data) for piece in buffers.get(stream.stream_id, ())) > _H2_BACKLOG_BYTES:
+        while is_behind():  # noqa: ASYNC110 - mitmproxy gives no event for a window that opens
             await asyncio.sleep(_H2_LOOK_S)
         if then is not None:
             await then()

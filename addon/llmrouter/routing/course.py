@@ -7,7 +7,7 @@ The ladder, from the top each time a step is asked for:
 2. Nothing was tried because all rest: the one that returns first, if the deadline allows the wait.
 3. Something was tried: a target that failed in passing or asked for a short rest is tried again after it.
 4. Once in a call, a resting target as a last resort.
-5. The end: the first refusal as the provider worded it, else that nobody could answer, and when it is worth asking again.
+5. The end: the first refusal as the provider worded it, else that nobody could answer, and when to ask again.
 """
 
 import math
@@ -90,7 +90,9 @@ class Course:
 
     def _is_refused(self) -> bool:
         refusals = sum(CONSEQUENCES[failure.outcome].next is Next.ONE_OTHER for _, failure in self.failures)
-        return refusals >= 2 or (refusals == 1 and CONSEQUENCES[self.failures[-1][1].outcome].next is not Next.ONE_OTHER)
+        return refusals >= 2 or (
+            refusals == 1 and CONSEQUENCES[self.failures[-1][1].outcome].next is not Next.ONE_OTHER
+        )
 
     def _is_too_small(self, target: Target) -> bool:
         if target.context_window is None:
@@ -127,7 +129,9 @@ class Course:
     def _nothing_may_answer(self) -> NoTarget:
         reasons = "; ".join(f"{left.target.key}: {left.reason}" for left in self.plan.left_out)
         if reasons:
-            return NoTarget(f"Nothing may answer this request for the model '{self.call.model}'. {reasons}", param="model")
+            return NoTarget(
+                f"Nothing may answer this request for the model '{self.call.model}'. {reasons}", param="model"
+            )
         return NoTarget(
             f"No configured target serves the model '{self.call.model}'. Add it to `serves` or `routes`.", param="model"
         )

@@ -37,9 +37,7 @@ class LeastCost:
 
     def order(self, candidates: Sequence[Candidate], model: str) -> list[Candidate]:
         """Sorts by expected cost."""
-        return sorted(
-            candidates, key=lambda c: (_or_last(c.expected_usd), _or_last(c.first_content_s), c.position)
-        )
+        return sorted(candidates, key=lambda c: (_or_last(c.expected_usd), _or_last(c.first_content_s), c.position))
 
 
 class LeastLatency:

@@ -33,26 +33,34 @@ def _check_provider(provider: ProviderSettings, path: Path, brands: Mapping[str,
         hint = f"did you mean {close[0]}? There are" if close else "there are"
         yield (*path, "type"), f"unknown type {provider.type!r}; {hint}: {', '.join(sorted(brands))}"
         return
+    yield from _check_models(provider, path)
+    yield from _check_key(provider, path)
+    if brand.wire_format != "echo" and brand.base_url is None and provider.base_url is None:
+        yield path, f"type {provider.type} needs a `base_url`, such as https://api.example.com/v1"
+    if provider.type != "echo":
+        for key in ("mock_failure_rate", "mock_latency_seconds"):
+            if key in provider.model_fields_set:
+                yield (*path, key), "only type echo can be told to fail or to wait"
+
+
+def _check_models(provider: ProviderSettings, path: Path) -> Iterator[Finding]:
     if provider.model is not None and provider.models:
         yield (*path, "model"), "give either `model` (one for everything) or `models`, not both"
     if provider.model is None and not provider.models:
         yield path, "give `model` (one that stands in for every requested model) or a list of `models`"
-    if brand.wire_format != "echo" and brand.base_url is None and provider.base_url is None:
-        yield path, f"type {provider.type} needs a `base_url`, such as https://api.example.com/v1"
+    ids = [model.id for model in provider.models]
+    for number, id in enumerate(ids):
+        if id in ids[:number]:
+            yield (*path, "models", number, "id"), f"the model {id!r} stands here twice; remove one of the two"
+
+
+def _check_key(provider: ProviderSettings, path: Path) -> Iterator[Finding]:
     if provider.api_key == "caller" and provider.type != "openai":
         yield (*path, "api_key"), "`caller` is possible on type openai only: the app's key is for OpenAI alone"
     if provider.api_key == "caller" and provider.base_url and not _is_openai(provider.base_url):
         yield (*path, "base_url"), "with `api_key: caller` only openai.com (or this machine) is possible"
     if provider.api_key is not None and provider.api_key_env is not None:
         yield (*path, "api_key"), "give either `api_key: caller` or `api_key_env`, not both"
-    if provider.type != "echo":
-        for key in ("mock_failure_rate", "mock_latency_seconds"):
-            if key in provider.model_fields_set:
-                yield (*path, key), "only type echo can be told to fail or to wait"
-    ids = [model.id for model in provider.models]
-    for number, id in enumerate(ids):
-        if id in ids[:number]:
-            yield (*path, "models", number, "id"), f"the model {id!r} stands here twice; remove one of the two"
 
 
 def _is_openai(url: str) -> bool:

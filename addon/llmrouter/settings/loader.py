@@ -119,9 +119,7 @@ def _real_path(loc: tuple[str | int, ...], value: Any) -> tuple[str | int, ...]:
     """pydantic's location without the marks that it adds itself, such as `[key]`."""
     path: list[str | int] = []
     for step in loc:
-        if isinstance(value, dict) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+        if (isinstance(value, dict) and step in value) or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
             value = value[step]
         elif step == "[key]" or not isinstance(step, str) or step != loc[-1]:
             continue
@@ -130,7 +128,7 @@ def _real_path(loc: tuple[str | int, ...], value: Any) -> tuple[str | int, ...]:
 
 
 def _describe(details: ErrorDetails) -> str:
-    """What is wrong and would be right; a value is never repeated, since it may be a key that stands in a wrong place."""
+    """What is wrong and would be right; the value is not repeated, since it may be a key in a wrong place."""
     kind, context = details["type"], details.get("ctx") or {}
     if kind == "extra_forbidden":
         return _unknown_key(details)

@@ -1,0 +1,247 @@
+import asyncio
+import ipaddress
+import os
+import ssl
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from mitmproxy.certs import CertStore
+
+from llmrouter.proxy.certificate_authority import BUNDLE, CERT, KEY_AND_CERT, CaError, ensure_ca
+
+HOST = "api.openai.com"
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def read_cert(folder: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((folder / CERT).read_bytes())
+
+
+def mode(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_first_start_makes_a_key_that_only_its_owner_reads(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "yet"
+    before = os.umask(0)
+    try:
+        result = ensure_ca(folder, [HOST], NOW)
+    finally:
+        os.umask(before)
+    assert (result.action, result.cert_file) == ("made", folder / CERT)
+    assert HOST in result.message
+    assert mode(folder / KEY_AND_CERT) == 0o600
+    assert (folder / KEY_AND_CERT).read_bytes().endswith((folder / CERT).read_bytes())
+
+
+def test_no_secret_stands_in_the_files_that_apps_are_given(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST], NOW)
+    assert [name for name, content in contents(tmp_path).items() if b"PRIVATE" in content] == [KEY_AND_CERT]
+
+
+def test_the_certificate_can_sign_for_the_hosts_and_nothing_else(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST, "another.example"], NOW)
+    cert = read_cert(tmp_path)
+    constraints = cert.extensions.get_extension_for_class(x509.NameConstraints)
+    assert constraints.critical
+    assert constraints.value.permitted_subtrees == [x509.DNSName("another.example"), x509.DNSName(HOST)]
+    excluded = [x509.IPAddress(ipaddress.ip_network(network)) for network in ("0.0.0.0/0", "::/0")]
+    assert constraints.value.excluded_subtrees == excluded
+    basic = cert.extensions.get_extension_for_class(x509.BasicConstraints)
+    assert (basic.critical, basic.value) == (True, x509.BasicConstraints(ca=True, path_length=0))
+    usage = cert.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
+
+
+def test_it_holds_for_825_days_from_two_days_ago(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST], NOW)
+    cert = read_cert(tmp_path)
+    assert cert.not_valid_before_utc == NOW - timedelta(days=2)
+    assert cert.not_valid_after_utc - cert.not_valid_before_utc == timedelta(days=825)
+
+
+def test_a_second_start_keeps_every_byte_whatever_the_order_of_the_hosts(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST, "another.example"], NOW)
+    before = contents(tmp_path)
+    result = ensure_ca(tmp_path, ["another.example", HOST], NOW + timedelta(days=1))
+    assert result.action == "kept"
+    assert contents(tmp_path) == before
+
+
+def test_a_key_that_others_could_read_is_locked_again(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST], NOW)
+    (tmp_path / KEY_AND_CERT).chmod(0o644)
+    ensure_ca(tmp_path, [HOST], NOW)
+    assert mode(tmp_path / KEY_AND_CERT) == 0o600
+
+
+@pytest.mark.parametrize("missing", [CERT, BUNDLE])
+def test_a_lost_public_file_comes_back(tmp_path: Path, missing: str) -> None:
+    ensure_ca(tmp_path, [HOST], NOW)
+    before = contents(tmp_path)
+    (tmp_path / missing).unlink()
+    assert ensure_ca(tmp_path, [HOST], NOW).action == "kept"
+    assert contents(tmp_path) == before
+
+
+def test_a_public_certificate_of_an_older_key_is_replaced(tmp_path: Path) -> None:
+    """A crash between the two writes of a renewal leaves them apart; clients would trust the wrong one."""
+    ensure_ca(tmp_path, [HOST], NOW)
+    old = (tmp_path / CERT).read_bytes()
+    ensure_ca(tmp_path, ["another.example"], NOW)
+    (tmp_path / CERT).write_bytes(old)
+    assert ensure_ca(tmp_path, ["another.example"], NOW).action == "kept"
+    assert (tmp_path / KEY_AND_CERT).read_bytes().endswith((tmp_path / CERT).read_bytes())
+
+
+def test_other_hosts_make_it_new_and_say_so(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST], NOW)
+    before = read_cert(tmp_path)
+    result = ensure_ca(tmp_path, ["another.example"], NOW)
+    assert result.action == "renewed"
+    assert "changed" in result.message
+    assert "another.example" in result.message
+    assert read_cert(tmp_path).public_key() != before.public_key()
+    assert mode(tmp_path / KEY_AND_CERT) == 0o600
+
+
+@pytest.mark.parametrize(("days", "action"), [(792, "kept"), (794, "renewed"), (900, "renewed")])
+def test_it_is_renewed_within_30_days_of_its_end(tmp_path: Path, days: int, action: str) -> None:
+    ensure_ca(tmp_path, [HOST], NOW)
+    assert ensure_ca(tmp_path, [HOST], NOW + timedelta(days=days)).action == action
+
+
+def test_many_hosts_still_make_a_valid_name(tmp_path: Path) -> None:
+    """A common name may have 64 characters (RFC 5280, appendix A)."""
+    hosts = [f"host-{number}.of-a-long-domain.example" for number in range(9)]
+    ensure_ca(tmp_path, hosts, NOW)
+    (name,) = read_cert(tmp_path).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    assert len(name.value) == 64
+    assert ensure_ca(tmp_path, hosts, NOW).action == "kept"
+
+
+def test_nothing_but_the_files_is_left_behind(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST], NOW)
+    ensure_ca(tmp_path, ["another.example"], NOW)
+    assert sorted(contents(tmp_path)) == sorted([KEY_AND_CERT, CERT, BUNDLE])
+
+
+def foreign_ca(folder: Path, permitted: str | None) -> bytes:
+    """The file of a CA that a company made for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Some Company")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=9))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    if permitted:
+        builder = builder.add_extension(x509.NameConstraints([x509.DNSName(permitted)], None), critical=True)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    content = secret + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    (folder / KEY_AND_CERT).write_bytes(content)
+    return content
+
+
+@pytest.mark.parametrize(
+    ("permitted", "is_warned"), [(None, False), (HOST, False), ("openai.com", False), ("company.example", True)]
+)
+def test_a_ca_that_the_user_put_there_stays_byte_for_byte(
+    tmp_path: Path, permitted: str | None, is_warned: bool
+) -> None:
+    content = foreign_ca(tmp_path, permitted)
+    result = ensure_ca(tmp_path, [HOST], NOW + timedelta(days=100))
+    assert result.action == "foreign"
+    assert ("do not allow" in result.message) == is_warned
+    assert (tmp_path / KEY_AND_CERT).read_bytes() == content
+
+
+def test_a_public_certificate_that_the_user_put_there_stays_too(tmp_path: Path) -> None:
+    """It may be a whole chain, which their apps need as it is."""
+    foreign_ca(tmp_path, None)
+    (tmp_path / CERT).write_bytes(b"a chain of theirs\n")
+    ensure_ca(tmp_path, [HOST], NOW)
+    assert (tmp_path / CERT).read_bytes() == b"a chain of theirs\n"
+
+
+def broken_files() -> dict[str, bytes]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {"empty": b"", "no PEM": b"\x00\xff hello", "key only": secret, "half a key": secret[:50]}
+
+
+@pytest.mark.parametrize("case", ["empty", "no PEM", "key only", "half a key"])
+def test_a_broken_file_is_reported_and_left_alone(tmp_path: Path, case: str) -> None:
+    content = broken_files()[case]
+    (tmp_path / KEY_AND_CERT).write_bytes(content)
+    with pytest.raises(CaError, match=r"mitmproxy-ca\.pem cannot be used as a CA"):
+        ensure_ca(tmp_path, [HOST], NOW)
+    assert contents(tmp_path) == {KEY_AND_CERT: content}
+
+
+def test_a_certificate_without_its_key_is_reported(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST], NOW)
+    (tmp_path / KEY_AND_CERT).write_bytes((tmp_path / CERT).read_bytes())
+    with pytest.raises(CaError, match="private key"):
+        ensure_ca(tmp_path, [HOST], NOW)
+
+
+def test_a_certificate_of_another_key_is_reported(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST], NOW)
+    (tmp_path / KEY_AND_CERT).write_bytes(broken_files()["key only"] + (tmp_path / CERT).read_bytes())
+    with pytest.raises(CaError, match="another key"):
+        ensure_ca(tmp_path, [HOST], NOW)
+
+
+def test_the_bundle_adds_our_ca_to_the_public_roots(tmp_path: Path) -> None:
+    """SSL_CERT_FILE replaces a client's trust store, so the roots that it had must be in it."""
+    ensure_ca(tmp_path, [HOST], NOW)
+    begin = b"-----BEGIN CERTIFICATE-----"
+    roots, _, last = (tmp_path / BUNDLE).read_bytes().rpartition(begin)
+    assert begin + last == (tmp_path / CERT).read_bytes()
+    assert roots.count(begin) > 50
+
+
+async def handshake(folder: Path, host: str) -> None:
+    """A TLS handshake on loopback with a certificate that mitmproxy signs for `host`; raises the client's refusal."""
+    store = CertStore.from_store(folder, "mitmproxy", 2048)
+    entry = store.get_cert(host, [x509.DNSName(host)])
+    server_file = folder / "server.pem"
+    secret = entry.privatekey.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    server_file.write_bytes(secret + entry.cert.to_pem())
+    of_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    of_server.load_cert_chain(server_file)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=of_server)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        trusts_our_ca = ssl.create_default_context(cafile=str(folder / CERT))
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusts_our_ca, server_hostname=host)
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_clients_accept_what_mitmproxy_signs_for_the_host(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST], NOW)
+    await handshake(tmp_path, HOST)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "openai.com", "notapi.openai.com"])
+async def test_clients_refuse_what_it_signs_for_any_other(tmp_path: Path, host: str) -> None:
+    """A stolen key is worthless elsewhere."""
+    ensure_ca(tmp_path, [HOST], NOW)
+    with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
+        await handshake(tmp_path, host)

@@ -1,0 +1,227 @@
+"""The circuit breaker: what opens it, who may probe, and what closes it again."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmrouter.routing.breaker import Breaker, BreakerState, Event, transition
+from llmrouter.settings.model import BreakerSettings
+
+CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
+THREE_IN_A_ROW = BreakerSettings(failure_threshold=3, recovery_seconds=30, min_requests=1000)
+BY_RATE = BreakerSettings(
+    failure_threshold=1000, recovery_seconds=30, failure_rate=0.5, window_seconds=60, min_requests=10
+)
+
+
+def opened(settings: BreakerSettings = THREE_IN_A_ROW) -> Breaker:
+    """A breaker that opened at the moment 0."""
+    breaker = Breaker(settings)
+    for _ in range(settings.failure_threshold):
+        breaker.record_failure(0)
+    assert breaker.state(0) is OPEN
+    return breaker
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "after"),
+    [
+        (CLOSED, Event.TRIPPED, OPEN),
+        (OPEN, Event.RECOVERY_ELAPSED, HALF_OPEN),
+        (HALF_OPEN, Event.PROBE_SUCCEEDED, CLOSED),
+        (HALF_OPEN, Event.PROBE_FAILED, OPEN),
+    ],
+)
+def test_each_legal_event_moves_the_state(state: BreakerState, event: Event, after: BreakerState) -> None:
+    assert transition(state, event) is after
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [
+        (CLOSED, Event.RECOVERY_ELAPSED),
+        (CLOSED, Event.PROBE_SUCCEEDED),
+        (CLOSED, Event.PROBE_FAILED),
+        (OPEN, Event.TRIPPED),
+        (OPEN, Event.PROBE_SUCCEEDED),
+        (OPEN, Event.PROBE_FAILED),
+        (HALF_OPEN, Event.TRIPPED),
+        (HALF_OPEN, Event.RECOVERY_ELAPSED),
+    ],
+)
+def test_an_event_that_cannot_happen_in_a_state_is_refused(state: BreakerState, event: Event) -> None:
+    with pytest.raises(ValueError, match=f"{state} cannot take '{event}'"):
+        transition(state, event)
+
+
+def test_a_new_breaker_lets_every_request_through() -> None:
+    breaker = Breaker(THREE_IN_A_ROW)
+    assert [breaker.try_acquire(0) for _ in range(5)] == [True] * 5
+    assert (breaker.state(0), breaker.opens_again_in(0)) == (CLOSED, 0)
+
+
+def test_failures_in_a_row_open_it_and_requests_are_turned_away() -> None:
+    breaker = Breaker(THREE_IN_A_ROW)
+    breaker.record_failure(1)
+    breaker.record_failure(2)
+    assert breaker.state(2) is CLOSED
+    breaker.record_failure(3)
+    assert (breaker.state(3), breaker.try_acquire(3), breaker.opens_again_in(13)) == (OPEN, False, 20)
+
+
+def test_a_success_ends_the_row() -> None:
+    breaker = Breaker(THREE_IN_A_ROW)
+    for failed in (True, True, False, True, True):
+        (breaker.record_failure if failed else breaker.record_success)(0)
+    assert breaker.state(0) is CLOSED
+
+
+def test_successes_in_the_middle_of_a_burst_do_not_hide_the_rate() -> None:
+    breaker = Breaker(BY_RATE)
+    for at in range(9):
+        (breaker.record_success if at % 3 == 2 else breaker.record_failure)(at)
+    assert breaker.state(9) is CLOSED, "below min_requests"
+    breaker.record_failure(9)
+    assert breaker.state(9) is OPEN
+
+
+def test_a_success_that_completes_the_window_opens_it_too() -> None:
+    breaker = Breaker(BY_RATE)
+    for _ in range(9):
+        breaker.record_failure(0)
+    breaker.record_success(0)
+    assert breaker.state(0) is OPEN
+
+
+def test_failures_older_than_the_window_do_not_count() -> None:
+    breaker = Breaker(BY_RATE)
+    for _ in range(9):
+        breaker.record_failure(0)
+    for _ in range(9):
+        breaker.record_failure(61)
+    assert breaker.state(61) is CLOSED
+
+
+def test_a_rate_below_the_limit_leaves_it_closed() -> None:
+    breaker = Breaker(BY_RATE)
+    for at in range(100):
+        (breaker.record_failure if at % 5 in (2, 3) else breaker.record_success)(at / 10)
+    assert breaker.state(10) is CLOSED
+
+
+def test_after_the_recovery_time_one_request_probes_and_the_others_wait() -> None:
+    breaker = opened()
+    assert (breaker.state(30), breaker.opens_again_in(30)) == (HALF_OPEN, 0)
+    assert [breaker.try_acquire(30) for _ in range(3)] == [True, False, False]
+    assert breaker.opens_again_in(31) == 1, "the verdict may come at any moment, so whoever waits looks again soon"
+
+
+def test_a_probe_that_succeeds_closes_it_and_forgets_the_burst() -> None:
+    breaker = opened()
+    breaker.try_acquire(30)
+    breaker.record_success(31)
+    assert breaker.state(31) is CLOSED
+    breaker.record_failure(32)
+    assert breaker.state(32) is CLOSED
+
+
+def test_each_probe_that_fails_doubles_the_recovery_time_up_to_sixteen_times() -> None:
+    breaker, now, waits = opened(), 0.0, []
+    for _ in range(6):
+        now += breaker.opens_again_in(now)
+        assert breaker.try_acquire(now)
+        breaker.record_failure(now)
+        waits.append(breaker.opens_again_in(now))
+    assert waits == [60, 120, 240, 480, 480, 480]
+    now += 480
+    breaker.try_acquire(now)
+    breaker.record_success(now)
+    for _ in range(3):
+        breaker.record_failure(now)
+    assert breaker.opens_again_in(now) == 30, "a success resets it"
+
+
+def test_a_probe_without_a_verdict_gives_its_place_back() -> None:
+    breaker = opened()
+    breaker.try_acquire(30)
+    breaker.release(31)
+    assert (breaker.state(31), breaker.opens_again_in(31), breaker.try_acquire(31)) == (HALF_OPEN, 0, True)
+
+
+def test_a_probe_whose_end_is_never_told_does_not_shut_the_target_out_for_good() -> None:
+    breaker = opened()
+    breaker.try_acquire(30)
+    assert (breaker.try_acquire(629), breaker.opens_again_in(629.5)) == (False, 0.5)
+    assert breaker.try_acquire(630)
+
+
+def test_verdicts_of_requests_that_began_earlier_do_not_move_an_open_breaker() -> None:
+    breaker = opened()
+    breaker.record_success(5)
+    breaker.record_failure(6)
+    assert (breaker.state(6), breaker.opens_again_in(6)) == (OPEN, 24)
+
+
+def test_reset_closes_it_and_forgets_everything() -> None:
+    breaker = opened()
+    breaker.reset()
+    breaker.record_failure(1)
+    assert (breaker.state(1), breaker.try_acquire(1)) == (CLOSED, True)
+
+
+def test_other_settings_keep_the_memory() -> None:
+    breaker = Breaker(THREE_IN_A_ROW)
+    breaker.record_failure(0)
+    breaker.adopt(THREE_IN_A_ROW.model_copy(update={"failure_threshold": 2}))
+    breaker.record_failure(1)
+    assert breaker.state(1) is OPEN
+    breaker.adopt(THREE_IN_A_ROW.model_copy(update={"recovery_seconds": 5}))
+    assert breaker.opens_again_in(1) == 5
+
+
+def test_memory_is_bounded_however_many_requests_there_are() -> None:
+    breaker = Breaker(BY_RATE)
+    for at in range(10_000):
+        breaker.record_success(at / 10)
+    assert len(breaker._window._buckets) <= 11
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["acquire", "success", "failure", "release"]), st.floats(0, 40)), max_size=120
+)
+
+
+@given(steps)
+def test_at_most_one_probe_is_under_way_and_the_announced_wait_is_the_truth(steps: list[tuple[str, float]]) -> None:
+    """A request is admitted just when the announced wait is 0; in half-open only while no other probe runs."""
+    breaker = Breaker(BreakerSettings(failure_threshold=2, recovery_seconds=10, window_seconds=30, min_requests=4))
+    now, probes = 0.0, 0
+    for action, later in steps:
+        # All steps together stay below the ten minutes after which a lost probe is given up.
+        now += min(later, 4.9)
+        before, wait = breaker.state(now), breaker.opens_again_in(now)
+        assert (wait == 0) == ((before is CLOSED) or (before is HALF_OPEN and probes == 0))
+        if action == "acquire":
+            admitted = breaker.try_acquire(now)
+            assert admitted == (wait == 0)
+            probes += admitted and before is HALF_OPEN
+        else:
+            {"success": breaker.record_success, "failure": breaker.record_failure, "release": breaker.release}[action](
+                now
+            )
+            probes = 0
+        assert probes <= 1
+
+
+@given(st.lists(st.booleans(), max_size=60), st.integers(1, 12), st.floats(0.05, 1))
+def test_it_is_never_closed_with_a_rate_over_the_limit(verdicts: list[bool], least: int, rate: float) -> None:
+    """Once the window has enough requests, whatever their order."""
+    breaker = Breaker(BreakerSettings(failure_threshold=1000, failure_rate=rate, min_requests=least))
+    failures = 0
+    for requests, failed in enumerate(verdicts, start=1):
+        (breaker.record_failure if failed else breaker.record_success)(requests / 100)
+        failures += failed
+        is_over = requests >= least and failures / requests >= rate
+        assert (breaker.state(requests / 100) is OPEN) == is_over
+        if is_over:
+            return

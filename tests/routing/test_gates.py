@@ -1,0 +1,71 @@
+"""Which targets must not or cannot serve a call, and the words for it."""
+
+from typing import Any
+
+import pytest
+
+from llmrouter.calls import Need, Preferences
+from llmrouter.routing.gates import expected_usd, refuse
+from llmrouter.settings.model import PriceSettings, RouteSettings
+from tests.routing.samples import call_of, target_of
+
+TEN_DOLLARS = PriceSettings(input=10, output=10)
+
+
+@pytest.mark.parametrize(
+    ("target", "call", "route", "reason"),
+    [
+        ({}, {}, {}, None),
+        ({}, {"preferences": Preferences(provider="one")}, {}, None),
+        ({}, {"preferences": Preferences(provider="two")}, {}, "the client asked for provider two"),
+        ({"capabilities": frozenset({Need.TOOLS})}, {"needs": frozenset({Need.TOOLS})}, {}, None),
+        (
+            {"capabilities": frozenset({Need.TOOLS})},
+            {"needs": frozenset({Need.TOOLS, Need.VISION, Need.AUDIO})},
+            {},
+            "it cannot do: audio, vision",
+        ),
+        ({"capabilities": None}, {"needs": frozenset({Need.VISION})}, {}, None),
+        ({"context_window": 100}, {"input_characters": 600}, {}, None),
+        (
+            {"context_window": 100},
+            {"input_characters": 606},
+            {},
+            "the prompt has at least 101 tokens, and its window is 100",
+        ),
+        ({"context_window": None}, {"input_characters": 10**9}, {}, None),
+        ({"quality": 0.6}, {}, {"min_quality": 0.6}, None),
+        ({"quality": 0.5}, {}, {"min_quality": 0.6}, "its quality is 0.5, and the route wants 0.6"),
+        ({"quality": None}, {}, {"min_quality": 0.6}, "its quality is not known, and the route wants 0.6"),
+        ({"quality": None}, {}, {"min_quality": None}, None),
+        ({"price": TEN_DOLLARS}, {"preferences": Preferences(max_cost_usd=0.0051)}, {}, None),
+        (
+            {"price": TEN_DOLLARS},
+            {"preferences": Preferences(max_cost_usd=0.0049)},
+            {},
+            "it would cost about $0.005000, and the client allows $0.0049",
+        ),
+        (
+            {"price": None},
+            {"preferences": Preferences(max_cost_usd=1)},
+            {},
+            "its price is not known, and the client allows $1",
+        ),
+    ],
+)
+def test_what_is_refused_and_why(
+    target: dict[str, Any], call: dict[str, Any], route: dict[str, Any], reason: str | None
+) -> None:
+    rule = RouteSettings(model="*", **route) if route else None
+    assert refuse(target_of("one/m", **target), call_of(**call), rule) == reason
+
+
+@pytest.mark.parametrize(("limit", "output_tokens"), [(None, 500), (20, 20), (100_000, 500)])
+def test_the_expected_cost_takes_the_clients_limit_where_it_is_lower_than_the_usual_output(
+    limit: int | None, output_tokens: int
+) -> None:
+    target, call = (
+        target_of(price=PriceSettings(input=4, output=10)),
+        call_of(input_characters=4000, max_output_tokens=limit),
+    )
+    assert expected_usd(target, call) == pytest.approx((4 * 1000 + 10 * output_tokens) / 1_000_000)

@@ -1,0 +1,135 @@
+"""The plan of a call: gates, health and policy together."""
+
+import json
+import math
+
+import pytest
+
+from llmrouter.calls import Need, Preferences
+from llmrouter.errors import InvalidRequest, Outcome
+from llmrouter.routing.health import HealthBook
+from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of
+
+PRICED = (
+    echo("dear", models=[{"id": "m", "serves": ["*"], "price": {"input": 5, "output": 5}}]),
+    echo("unknown", models=[{"id": "m", "serves": ["*"]}]),
+    echo("cheap", models=[{"id": "m", "serves": ["*"], "price": {"input": 1, "output": 1}}]),
+)
+
+
+def test_the_policy_orders_within_a_tier_and_lower_tiers_come_first() -> None:
+    last_tier = echo("free", priority=20, models=[{"id": "m", "serves": ["*"], "price": {"input": 0, "output": 0}}])
+    first_tier = echo("paid", priority=1)
+    plan = router_of(last_tier, *PRICED, first_tier).plan(call_of(), 0)
+    assert keys_of(plan) == ["paid/echo", "cheap/m", "dear/m", "unknown/m", "free/m"]
+
+
+def test_a_model_that_nothing_serves_gives_an_empty_plan() -> None:
+    plan = router_of(echo("e", models=[{"id": "m"}])).plan(call_of("gpt-4o"), 0)
+    assert (plan.targets, plan.left_out) == ((), ())
+
+
+def test_round_robin_turns_each_tier_by_itself() -> None:
+    router = router_of(
+        *(echo(name, priority=at) for at in (1, 2) for name in (f"a{at}", f"b{at}")), policy="round_robin"
+    )
+    assert [keys_of(router.plan(call_of(), 0))[::2] for _ in range(3)] == [
+        ["a1/echo", "a2/echo"],
+        ["b1/echo", "b2/echo"],
+        ["a1/echo", "a2/echo"],
+    ]
+
+
+def test_learned_latency_decides_under_least_latency() -> None:
+    health = HealthBook()
+    router = router_of(echo("slow"), echo("fast"), health=health, policy="least_latency")
+    for target, seconds in zip(router.catalogue.targets, (2.0, 0.5), strict=True):
+        health.record(target, Outcome.SUCCESS, None, seconds, 0)
+    assert keys_of(router.plan(call_of(), 0)) == ["fast/echo", "slow/echo"]
+
+
+@pytest.mark.parametrize(
+    ("header", "route", "chosen"),
+    [
+        (None, None, "weighted"),
+        (None, "least_latency", "least_latency"),
+        ("round_robin", None, "round_robin"),
+        ("round_robin", "least_latency", "round_robin"),
+    ],
+)
+def test_the_header_chooses_the_policy_before_the_route_and_the_route_before_the_file(
+    header: str | None, route: str | None, chosen: str
+) -> None:
+    router = router_of(echo("e"), policy="weighted", routes=[{"model": "gpt-*", "policy": route}])
+    assert router.plan(call_of(preferences=Preferences(policy=header)), 0).policy == chosen
+
+
+@pytest.mark.parametrize(
+    ("preferences", "message"),
+    [
+        (Preferences(policy="cheapest"), "'cheapest'. There are: least_cost, least_latency, round_robin, weighted."),
+        (Preferences(provider="gorq"), "'gorq'. There are: one, two."),
+    ],
+)
+def test_a_header_that_names_nothing_known_is_refused_with_what_would_be_right(
+    preferences: Preferences, message: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        router_of(echo("two"), echo("one")).plan(call_of(preferences=preferences), 0)
+    assert caught.value.message.endswith(message)
+
+
+def test_a_pinned_provider_alone_is_planned_and_the_others_say_why() -> None:
+    plan = router_of(echo("one"), echo("two")).plan(call_of(preferences=Preferences(provider="two")), 0)
+    assert keys_of(plan) == ["two/echo"]
+    assert reasons_of(plan) == {"one/echo": "the client asked for provider two"}
+
+
+def test_a_target_that_only_rests_says_when_it_returns() -> None:
+    health = HealthBook()
+    router = router_of(*(echo(name) for name in ("limited", "denied", "broken", "fine")), health=health)
+    limited, denied, broken, _ = router.catalogue.targets
+    health.record(limited, Outcome.RATE_LIMITED, 40.0, None, 100)
+    health.record(denied, Outcome.UNAUTHORIZED, None, None, 100)
+    for _ in range(5):
+        health.record(broken, Outcome.SERVER_ERROR, None, None, 100)
+    plan = router.plan(call_of(), 110)
+    assert keys_of(plan) == ["fine/echo"]
+    assert {left.target.key: (left.reason, left.returns_at) for left in plan.left_out} == {
+        "limited/echo": ("it rests (rate limited) for 30 s more", 140),
+        "denied/echo": ("it rests (unauthorized) until the settings change", math.inf),
+        "broken/echo": ("its breaker is open for 20 s more", 130),
+    }
+
+
+def test_a_target_that_must_not_serve_does_not_return_even_if_it_rests_too() -> None:
+    health = HealthBook()
+    router = router_of(echo("e", models=[{"id": "m", "serves": ["*"], "capabilities": []}]), health=health)
+    health.record(router.catalogue.targets[0], Outcome.RATE_LIMITED, 40.0, None, 0)
+    (left,) = router.plan(call_of(needs=frozenset({Need.TOOLS})), 0).left_out
+    assert (left.reason, left.returns_at) == ("it cannot do: tools", None)
+
+
+def test_while_a_probe_is_under_way_the_target_is_left_out_and_looked_at_again_soon() -> None:
+    health = HealthBook()
+    router = router_of(echo("e"), health=health)
+    (target,) = router.catalogue.targets
+    for _ in range(5):
+        health.record(target, Outcome.SERVER_ERROR, None, None, 0)
+    assert keys_of(router.plan(call_of(), 30)) == ["e/echo"], "planning takes no probe's place"
+    assert health.breaker(target).try_acquire(30)
+    (left,) = router.plan(call_of(), 31).left_out
+    assert (left.reason, left.returns_at) == ("its breaker is half-open and a probe is under way", 32)
+
+
+def test_the_record_is_plain_json_even_for_a_rest_without_end() -> None:
+    health = HealthBook()
+    router = router_of(*PRICED, health=health)
+    health.record(router.catalogue.targets[0], Outcome.UNAUTHORIZED, None, None, 0)
+    record = router.plan(call_of(), 0).to_record()
+    assert json.loads(json.dumps(record, allow_nan=False)) == {
+        "policy": "least_cost",
+        "targets": ["cheap/m", "unknown/m"],
+        "unpriced": ["unknown/m"],
+        "left_out": [{"target": "dear/m", "reason": "it rests (unauthorized) until the settings change"}],
+    }

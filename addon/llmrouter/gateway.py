@@ -13,7 +13,7 @@ from llmrouter.errors import AttemptFailed, Outcome, RouterError
 from llmrouter.providers.failures import redact
 from llmrouter.providers.wire import UpstreamRequest
 from llmrouter.replies import Chunk, Usage
-from llmrouter.routing.course import Course, Step
+from llmrouter.routing.course import Course
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
 from llmrouter.routing.prices import cost_usd
@@ -86,7 +86,11 @@ class _Run:
         self.decision.plan = plan.to_record()
         course = Course(self.call, plan, self._health, self._retry, self.started + self._retry.deadline_seconds)
         while (step := course.next(self._now())) is not None:
-            attempt = await self._begin(step, course)
+            if step.wait_s:
+                await asyncio.sleep(step.wait_s)
+                course.waited(step.target)
+                continue
+            attempt = Attempt(step.target, self._now(), course.deadline)
             try:
                 return await (self._stream(attempt) if self.call.stream else self._complete(attempt))
             except AttemptFailed as failure:
@@ -96,12 +100,6 @@ class _Run:
                 self._attempt_ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
                 raise
         raise course.error(self._now())
-
-    async def _begin(self, step: Step, course: Course) -> Attempt:
-        if step.wait_s:
-            await asyncio.sleep(step.wait_s)
-            self._health.breaker(step.target).try_acquire(self._now())
-        return Attempt(step.target, self._now(), course.deadline)
 
     async def _complete(self, attempt: Attempt) -> Answer:
         reply = await self._transport(attempt).complete(self.call, attempt)

@@ -24,12 +24,13 @@ from llmrouter.settings.model import RetrySettings
 from llmrouter.targets import Target
 
 _FIRST_BACKOFF_S = 0.25
+_SHORTEST_WAIT_S = 0.001
 _REQUEST_FAULTS = (Outcome.REFUSED, Outcome.CONTEXT_EXCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Try `target` after `wait_s` seconds; a last resort is tried although it rests."""
+    """Try `target`, or wait `wait_s` seconds for it and ask again; a last resort is tried although it rests."""
 
     target: Target
     wait_s: float = 0.0
@@ -69,6 +70,11 @@ class Course:
             return None
         return self._wait_for_soonest(now) or self._last_resort(now)
 
+    def waited(self, target: Target) -> None:
+        """The wait for a target is over: it is the next to be looked at."""
+        self._resting = [other for other in self._resting if other is not target]
+        self._queue.append(target)
+
     def failed(self, target: Target, failure: AttemptFailed) -> None:
         """Takes note of an attempt that failed before anything was sent to the client."""
         self.failures.append((target, failure))
@@ -77,9 +83,12 @@ class Course:
         """What the client is told when no step is left."""
         for _, failure in self.failures:
             if failure.outcome in _REQUEST_FAULTS and failure.error is not None:
-                return RelayedError(failure.status or 400, failure.error)
+                is_overflow = failure.outcome is Outcome.CONTEXT_EXCEEDED
+                return RelayedError(400 if is_overflow else failure.status or 400, failure.error)
         if not self.failures and not self._resting:
             return self._nothing_may_answer()
+        if self.failures and (own := self._callers_own_fault()) is not None:
+            return own
         returns = min((self.health.available_at(target, now) for target in self._known()), default=math.inf)
         wait = returns - now if now < returns < math.inf else None
         limited = [failure.outcome is Outcome.RATE_LIMITED for _, failure in self.failures]
@@ -93,6 +102,14 @@ class Course:
         return refusals >= 2 or (
             refusals == 1 and CONSEQUENCES[self.failures[-1][1].outcome].next is not Next.ONE_OTHER
         )
+
+    def _callers_own_fault(self) -> RelayedError | None:
+        """OpenAI's answer to a key of the app that is wrong or has no credit: the app must see it as it is."""
+        target, failure = self.failures[-1]
+        faults = (Outcome.UNAUTHORIZED, Outcome.OUT_OF_CREDIT)
+        if not target.uses_caller_key or failure.outcome not in faults or failure.status is None:
+            return None
+        return RelayedError(failure.status, failure.error or {"message": failure.message})
 
     def _is_too_small(self, target: Target) -> bool:
         if target.context_window is None:
@@ -112,7 +129,7 @@ class Course:
                 options.append((self.health.available_at(target, now), target))
         for at, target in sorted(options, key=lambda option: option[0]):
             if at - now <= limit_s and at < self.deadline:
-                return Step(target, max(at - now, 0.0))
+                return Step(target, max(at - now, _SHORTEST_WAIT_S))
         return None
 
     def _last_resort(self, now: float) -> Step | None:

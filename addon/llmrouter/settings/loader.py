@@ -119,7 +119,9 @@ def _real_path(loc: tuple[str | int, ...], value: Any) -> tuple[str | int, ...]:
     """pydantic's location without the marks that it adds itself, such as `[key]`."""
     path: list[str | int] = []
     for step in loc:
-        if (isinstance(value, dict) and step in value) or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
+        if (isinstance(value, dict) and step in value) or (
+            isinstance(value, list) and isinstance(step, int) and step < len(value)
+        ):
             value = value[step]
         elif step == "[key]" or not isinstance(step, str) or step != loc[-1]:
             continue

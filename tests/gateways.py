@@ -60,15 +60,15 @@ class GatewayUnderTest:
     runtime: Runtime
     decisions: list[Decision] = field(default_factory=list)
 
-    async def open(self, *, stream: bool = False, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
-        """An answer whose stream is not read yet; `headers` are the ends of x-llmrouter-* names."""
+    async def open(self, *, stream: bool = False, preferences: Preferences | None = None, **body: Any) -> Answer:
+        """An answer whose stream is not read yet."""
         whole = {"model": "gpt-4o", "messages": [{"role": "user", "content": "ping"}], "stream": stream} | body
         call = chat.parse(
             json.dumps(whole).encode(),
             "gpt-4o-mini",
             id=f"req-{next(_numbers)}",
             caller=Caller(SecretStr("Bearer key-of-the-app"), {"OpenAI-Organization": "org-1"}),
-            preferences=Preferences(**{k.replace("-", "_"): v for k, v in (headers or {}).items()}),
+            preferences=preferences or Preferences(),
         )
         return await self.runtime.gateway.answer(call)
 

@@ -49,7 +49,8 @@ class RouterProcess:
         self.process = subprocess.Popen(
             arguments, env=environ, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def write_config(self, config: Any) -> None:
         """Replaces the configuration file at once."""
@@ -60,10 +61,11 @@ class RouterProcess:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            with self._grew:
-                self.log.append(line.rstrip("\n"))
-                self._grew.notify_all()
+        with self.process.stdout as output:
+            for line in output:
+                with self._grew:
+                    self.log.append(line.rstrip("\n"))
+                    self._grew.notify_all()
         with self._grew:
             self.log.append("<ended>")
             self._grew.notify_all()
@@ -114,9 +116,10 @@ class RouterProcess:
         self.process.terminate()
         try:
             self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
+        finally:
             self.process.kill()
-            raise
+            self.process.wait()
+            self._reader.join()
 
 
 @contextlib.contextmanager

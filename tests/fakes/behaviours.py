@@ -161,6 +161,9 @@ class Waiting:
     resume: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     client_left: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
+    async def perform(self, exchange: Exchange) -> None:
+        raise NotImplementedError
+
     async def halt(self) -> None:
         self.reached.set()
         await self.resume.wait()

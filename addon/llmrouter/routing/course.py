@@ -7,12 +7,14 @@ The ladder, from the top each time a step is asked for:
 2. Nothing was tried because all rest: the one that returns first, if the deadline allows the wait.
 3. Something was tried: a target that failed in passing or asked for a short rest is tried again after it.
 4. Once in a call, a resting target as a last resort.
+   Steps 2 to 4 are for a request that nobody refused, and for a prompt that was too long only where the window is known
+   to be larger: else the client would wait for the same answer.
 5. The end: the first refusal as the provider worded it, else that nobody could answer, and when to ask again.
 """
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from llmrouter.calls import Call
@@ -66,8 +68,6 @@ class Course:
             if self.health.resting(target, now) is None and self.health.breaker(target).try_acquire(now):
                 return Step(target)
             self._resting.append(target)
-        if any(failure.outcome in _REQUEST_FAULTS for _, failure in self.failures):
-            return None
         return self._wait_for_soonest(now) or self._last_resort(now)
 
     def waited(self, target: Target) -> None:
@@ -85,15 +85,17 @@ class Course:
             if failure.outcome in _REQUEST_FAULTS and failure.error is not None:
                 is_overflow = failure.outcome is Outcome.CONTEXT_EXCEEDED
                 return RelayedError(400 if is_overflow else failure.status or 400, failure.error)
-        if not self.failures and not self._resting:
+        if not (known := self._known()):
             return self._nothing_may_answer()
         if self.failures and (own := self._callers_own_fault()) is not None:
             return own
-        returns = min((self.health.available_at(target, now) for target in self._known()), default=math.inf)
+        returns = min(self.health.available_at(target, now) for target in known)
         wait = returns - now if now < returns < math.inf else None
         limited = [failure.outcome is Outcome.RATE_LIMITED for _, failure in self.failures]
         story = "; ".join(f"{target.key}: {failure.message}" for target, failure in self.failures)
-        resting = "; ".join(f"{left.target.key}: {left.reason}" for left in self.plan.left_out if left.returns_at)
+        resting = "; ".join(
+            f"{left.target.key}: {left.reason}" for left in self.plan.left_out if left.returns_at is not None
+        )
         text = f"No provider could answer for the model '{self.call.model}'. {story or resting}"
         return NoAnswer(text, retry_after_s=wait, rate_limited=bool(limited) and all(limited))
 
@@ -117,6 +119,13 @@ class Course:
         overflowed = (t for t, failure in self.failures if failure.outcome is Outcome.CONTEXT_EXCEEDED)
         return any(t.context_window is not None and target.context_window <= t.context_window for t in overflowed)
 
+    def _is_worth_waiting_for(self, target: Target) -> bool:
+        return all(
+            failure.outcome not in _REQUEST_FAULTS
+            or (failure.outcome is Outcome.CONTEXT_EXCEEDED and _is_larger(target, tried))
+            for tried, failure in self.failures
+        )
+
     def _wait_for_soonest(self, now: float) -> Step | None:
         limit_s = self.retry.max_wait_seconds if self.failures else math.inf
         options = [(max(self.health.available_at(target, now), now), target) for target in self._resting]
@@ -128,20 +137,22 @@ class Course:
             elif failure.outcome is Outcome.RATE_LIMITED:
                 options.append((self.health.available_at(target, now), target))
         for at, target in sorted(options, key=lambda option: option[0]):
-            if at - now <= limit_s and at < self.deadline:
+            if at - now <= limit_s and at < self.deadline and self._is_worth_waiting_for(target):
                 return Step(target, max(at - now, _SHORTEST_WAIT_S))
         return None
 
     def _last_resort(self, now: float) -> Step | None:
         tried = {target.key for target, _ in self.failures}
-        options = [target for target in self._resting if target.key not in tried]
+        options = [t for t in self._resting if t.key not in tried and self._is_worth_waiting_for(t)]
         if self._tried_last_resort or not options:
             return None
         self._tried_last_resort = True
         return Step(min(options, key=lambda target: self.health.available_at(target, now)), is_last_resort=True)
 
-    def _known(self) -> Iterable[Target]:
-        return {target.key: target for target in [*self._resting, *(t for t, _ in self.failures)]}.values()
+    def _known(self) -> Collection[Target]:
+        """All that may answer, now or later."""
+        tried = (target for target, _ in self.failures)
+        return {target.key: target for target in [*self._queue, *self._resting, *tried]}.values()
 
     def _nothing_may_answer(self) -> NoTarget:
         reasons = "; ".join(f"{left.target.key}: {left.reason}" for left in self.plan.left_out)
@@ -152,3 +163,10 @@ class Course:
         return NoTarget(
             f"No configured target serves the model '{self.call.model}'. Add it to `serves` or `routes`.", param="model"
         )
+
+
+def _is_larger(target: Target, other: Target) -> bool:
+    """Whether a target's window is known to be larger than another's."""
+    if target.context_window is None or other.context_window is None:
+        return False
+    return target.context_window > other.context_window

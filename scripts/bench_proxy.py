@@ -129,7 +129,8 @@ def with_router(stub_port: int, folder: Path, decisions: str, use: Callable[[int
     config = folder / "bench.yaml"
     config.write_text(CONFIG.format(port=stub_port, decisions=decisions))
     arguments = [mitmdump(), "-s", str(REPOSITORY / "addon" / "router.py"), "-p", str(free_port())]
-    arguments += ["--set", f"llmrouter_api_port={port}", "--set", "flow_detail=0", "--set", f"confdir={folder}"]
+    arguments += ["--set", f"llmrouter_api_port={port}", "--set", "flow_detail=0"]
+    arguments += ["--set", f"llmrouter_certs={folder}"]
     process = start(arguments, "reverse proxy to", {"LLMROUTER_CONFIG": str(config), "PYTHONUNBUFFERED": "1"})
     try:
         use(process.pid, f"http://127.0.0.1:{port}/v1/chat/completions")

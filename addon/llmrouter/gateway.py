@@ -99,6 +99,12 @@ class _Run:
             except asyncio.CancelledError:
                 self._attempt_ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
                 raise
+            except Exception:
+                # A defect of ours that this provider's answer brought to light: another one may not.
+                logger.exception("an attempt at %s failed unexpectedly", attempt.target.key)
+                failure = AttemptFailed(Outcome.BAD_REPLY, "the router could not make sense of the reply")
+                self._attempt_ended(attempt, failure)
+                course.failed(attempt.target, failure)
         raise course.error(self._now())
 
     async def _complete(self, attempt: Attempt) -> Answer:
@@ -189,7 +195,7 @@ class _Run:
             record.status, record.message = failure.status, failure.message
         self.decision.attempts.append(record)
         wait_s = None if failure is None else failure.retry_after_s
-        self._health.record(attempt.target, outcome, wait_s, attempt.first_content_s, now)
+        self._health.record(attempt.target, outcome, wait_s, attempt.first_content_s, now, attempt.started)
 
     def _safe(self, attempt: Attempt, failure: AttemptFailed) -> str:
         secrets = (attempt.target.credential, self.call.caller.authorization)

@@ -31,8 +31,17 @@ def free_port() -> int:
 class RouterProcess:
     """One running router; `log` holds its output so far, `decisions()` the decision records among it."""
 
-    def __init__(self, folder: Path, config: Any, *, program: str = "mitmdump", options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Any,
+        *,
+        program: str = "mitmdump",
+        options: tuple[str, ...] = (),
+        certs: Path | None = None,
+    ) -> None:
         self.folder = folder
+        self.certs = certs or folder / "certs"
         self.config_file = folder / "providers.yaml"
         self.port, self.api_port = free_port(), free_port()
         self.log: list[str] = []
@@ -45,7 +54,7 @@ class RouterProcess:
             environ["LLMROUTER_CONFIG"] = str(self.config_file)
         arguments = [str(Path(sys.executable).with_name(program)), "-s", str(REPOSITORY / "addon" / "router.py")]
         arguments += ["-p", str(self.port), "--set", f"llmrouter_api_port={self.api_port}"]
-        arguments += ["--set", f"confdir={folder / 'certs'}", *options]
+        arguments += ["--set", f"llmrouter_certs={self.certs}", *options]
         self.process = subprocess.Popen(
             arguments, env=environ, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -93,7 +102,7 @@ class RouterProcess:
 
     @property
     def ca_file(self) -> Path:
-        return self.folder / "certs" / "mitmproxy-ca-cert.pem"
+        return self.certs / "mitmproxy-ca-cert.pem"
 
     @property
     def proxy_url(self) -> str:

@@ -162,6 +162,38 @@ def test_verdicts_of_requests_that_began_earlier_do_not_move_an_open_breaker() -
     assert (breaker.state(6), breaker.opens_again_in(6)) == (OPEN, 24)
 
 
+@pytest.mark.parametrize("verdict", ["record_success", "record_failure", "release"])
+def test_a_request_from_before_the_probe_neither_takes_its_place_nor_speaks_for_it(verdict: str) -> None:
+    """Many requests are under way when a breaker opens; their ends come in long after it has opened."""
+    breaker = opened()
+    assert breaker.try_acquire(30)
+    getattr(breaker, verdict)(31, began=-1)
+    assert (breaker.state(31), breaker.try_acquire(31)) == (HALF_OPEN, False)
+    breaker.record_success(32, began=30)
+    assert breaker.state(32) is CLOSED
+
+
+def test_late_failures_from_before_the_probe_do_not_open_it_again() -> None:
+    breaker = opened()
+    breaker.try_acquire(30)
+    breaker.record_success(31, began=30)
+    for _ in range(10):
+        breaker.record_failure(32, began=-1)
+    assert breaker.state(32) is CLOSED
+    for _ in range(3):
+        breaker.record_failure(33, began=31)
+    assert breaker.state(33) is OPEN
+
+
+def test_a_probe_given_up_as_lost_does_not_speak_for_the_next_one() -> None:
+    breaker = opened()
+    assert breaker.try_acquire(30)
+    assert breaker.try_acquire(630)
+    breaker.record_failure(640, began=30)
+    breaker.record_success(641, began=630)
+    assert breaker.state(641) is CLOSED
+
+
 def test_reset_closes_it_and_forgets_everything() -> None:
     breaker = opened()
     breaker.reset()
@@ -225,3 +257,27 @@ def test_it_is_never_closed_with_a_rate_over_the_limit(verdicts: list[bool], lea
         assert (breaker.state(requests / 100) is OPEN) == is_over
         if is_over:
             return
+
+
+@given(
+    st.integers(3, 8),
+    st.lists(
+        st.tuples(st.sampled_from(["begin", "begin", "success", "failure", "release"]), st.integers(0, 3)), max_size=40
+    ),
+)
+def test_at_most_one_probe_is_under_way_among_requests_that_end_in_any_order(
+    crowd: int, steps: list[tuple[str, int]]
+) -> None:
+    """A crowd of requests is under way when two of them open the breaker; each ends once, however late."""
+    breaker = Breaker(BreakerSettings(failure_threshold=2, recovery_seconds=1, window_seconds=30, min_requests=100))
+    running = [(0, False)] * crowd
+    for now, (action, which) in enumerate([("failure", 0), ("failure", 0), *steps], start=1):
+        if action == "begin":
+            is_probe = breaker.state(now) is not CLOSED
+            if breaker.try_acquire(now):
+                running.append((now, is_probe))
+        elif running:
+            began, _ = running.pop(which % len(running))
+            verdicts = {"success": breaker.record_success, "failure": breaker.record_failure}
+            verdicts.get(action, breaker.release)(now, began)
+        assert sum(is_probe for _, is_probe in running) <= 1

@@ -72,6 +72,17 @@ def test_what_is_no_failure_leaves_the_breaker_closed_and_gives_a_probe_back(out
     assert book.breaker(TARGET).try_acquire(31)
 
 
+def test_a_client_that_leaves_an_earlier_request_does_not_give_the_probes_place_away() -> None:
+    book = HealthBook()
+    for _ in range(2):
+        record(book, Outcome.SERVER_ERROR, now=1)
+    assert book.breaker(TARGET).try_acquire(31)
+    book.record(TARGET, Outcome.CLIENT_GONE, None, None, 32, began=0)
+    assert not book.breaker(TARGET).try_acquire(32)
+    book.record(TARGET, Outcome.CLIENT_GONE, None, None, 33, began=31)
+    assert book.breaker(TARGET).try_acquire(33)
+
+
 @pytest.mark.parametrize(
     ("outcome", "own_s", "siblings_s"),
     [

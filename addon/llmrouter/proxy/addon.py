@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mitmproxy import ctx, http, tls
+from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer, mode_specs
 from mitmproxy.proxy.layers.http import HttpLayer
@@ -47,6 +47,7 @@ class LLMRouter:
         self._exchanges: dict[str, Exchange] = {}
         self._edge = Edge(self._exchanges, lambda host, port: tunnels.is_tunnelled(host, port, self._hosts))
         self._watcher: asyncio.Task[None] | None = None
+        self._is_refused = False
 
     @property
     def _hosts(self) -> tuple[str, ...]:
@@ -60,11 +61,21 @@ class LLMRouter:
             "llmrouter_config", str, "", "The router's configuration file; default: config/providers.yaml."
         )
         loader.add_option("llmrouter_api_port", int, 8000, "The port of the OpenAI API beside the proxy; 0 for none.")
+        loader.add_option(
+            "llmrouter_certs", str, "", "Where the router keeps its CA; default: the repository's certs/."
+        )
         ctx.options.update(connection_strategy="lazy", upstream_cert=False)
+        try:
+            ctx.options.process_deferred()
+        except exceptions.OptionsError as error:
+            # Left to mitmproxy, a bad value would leave a plain proxy running, without this addon and without a word.
+            logger.error("%s", error)  # noqa: TRY400 - a traceback would bury the line that helps
+            ctx.options.deferred.clear()
+            self._is_refused = True
 
     def configure(self, updated: set[str]) -> None:
         """Reads the settings once all options are known; a bad configuration ends the start."""
-        if self._runtime is not None or "llmrouter_config" not in updated:
+        if self._is_refused or self._runtime is not None or "llmrouter_config" not in updated:
             return
         try:
             self._runtime = Runtime(find_config(ctx.options.llmrouter_config, os.environ), os.environ)
@@ -251,12 +262,11 @@ class LLMRouter:
     # Start-up
 
     def _prepare_ca(self) -> None:
-        is_default = ctx.options.confdir == ctx.options.default("confdir")
-        directory = REPOSITORY / "certs" if is_default else Path(ctx.options.confdir).expanduser()
+        # mitmproxy makes a CA of its own, which may sign for everything, in any other folder that it is pointed to.
+        directory = Path(ctx.options.llmrouter_certs or REPOSITORY / "certs").expanduser().resolve()
         result = ensure_ca(directory, self._hosts, datetime.now(UTC))
         logger.log(logging.INFO if result.action == "kept" else logging.WARNING, "%s", result.message)
-        if is_default:
-            ctx.options.update(confdir=str(directory))
+        ctx.options.update(confdir=str(directory))
 
     def _listen(self) -> None:
         """Adds the API port, and keeps every port on loopback unless the user named an address.

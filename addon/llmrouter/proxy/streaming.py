@@ -61,6 +61,7 @@ class RoutedStream(HttpStream):
     def __init__(self, context: Context, stream_id: int, edge: Edge) -> None:
         super().__init__(context, stream_id)
         self._edge = edge
+        self._shown: http.Request | None = None
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Tells the exchange at once that its client left, although the stream is paused."""
@@ -70,9 +71,8 @@ class RoutedStream(HttpStream):
 
     def start_request_stream(self) -> layer.CommandGenerator[None]:
         """Sends a passed-through request on while it still comes in."""
-        shown = self.flow.request
         yield from super().start_request_stream()
-        self.flow.request = shown
+        self._hide_credential()
 
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Collects a routed request's body up to its limit; beyond it the rest is read and thrown away."""
@@ -87,10 +87,8 @@ class RoutedStream(HttpStream):
                 self.request_body_buf.clear()
                 self.client_state = self._state_discard_request_body
                 return
-        shown = self.flow.request
         yield from super().state_consume_request_body(event)
-        if exchange.original is not None:
-            self.flow.request = shown
+        self._hide_credential()
 
     def _state_discard_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestEndOfMessage) and (exchange := self._exchange()):
@@ -104,8 +102,14 @@ class RoutedStream(HttpStream):
         is_connected = yield from super().make_server_connection()
         exchange = self._exchange()
         if is_connected and exchange is not None and exchange.original is not None:
+            self._shown = self.flow.request
             self.flow.request = exchange.original
         return is_connected
+
+    def _hide_credential(self) -> None:
+        """The head is on its way, and no hook ran meanwhile: the recorded request takes its place again."""
+        if self._shown is not None:
+            self.flow.request, self._shown = self._shown, None
 
     def send_response(self, already_streamed: bool = False) -> layer.CommandGenerator[None]:
         """Sends a routed stream piece by piece, and everything else as mitmproxy does."""

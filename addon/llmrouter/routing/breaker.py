@@ -71,7 +71,8 @@ class _Window:
 class Breaker:
     """Opens after `failure_threshold` failures in a row, or when the failure rate of the window is reached.
 
-    Each probe that fails doubles the recovery time, up to sixteen times `recovery_seconds`.
+    Each probe that fails doubles the recovery time, up to sixteen times `recovery_seconds`. `began` is when the request
+    that ended was let through: one from before the last probe is older news than the probe, and changes nothing.
     """
 
     def __init__(self, settings: BreakerSettings) -> None:
@@ -86,6 +87,7 @@ class Breaker:
         self._recovery_s = self._settings.recovery_seconds
         self._opened_at = 0.0
         self._probe_until: float | None = None
+        self._probe_began = -math.inf
 
     def adopt(self, settings: BreakerSettings) -> None:
         """Goes on under other settings; what happened so far still counts, unless the window itself changed."""
@@ -120,15 +122,18 @@ class Breaker:
             return False
         if self._state is BreakerState.OPEN:
             self._state = transition(self._state, Event.RECOVERY_ELAPSED)
-        self._probe_until = now + _PROBE_LEASE_S
+        self._probe_began, self._probe_until = now, now + _PROBE_LEASE_S
         return True
 
-    def release(self, now: float) -> None:
+    def release(self, now: float, began: float | None = None) -> None:
         """A request ended without saying anything about the target's health: a probe gives its place back."""
-        self._probe_until = None
+        if not self._is_old_news(began):
+            self._probe_until = None
 
-    def record_success(self, now: float) -> None:
+    def record_success(self, now: float, began: float | None = None) -> None:
         """A reply ended well; it can still be the one that completes a window with too many failures."""
+        if self._is_old_news(began):
+            return
         self._failures_in_a_row = 0
         self._window.add(now, failed=False)
         if self._state is BreakerState.HALF_OPEN:
@@ -139,8 +144,10 @@ class Breaker:
             self._open(now, Event.TRIPPED)
         self._probe_until = None
 
-    def record_failure(self, now: float) -> None:
+    def record_failure(self, now: float, began: float | None = None) -> None:
         """An attempt failed."""
+        if self._is_old_news(began):
+            return
         self._failures_in_a_row += 1
         self._window.add(now, failed=True)
         was_probe, self._probe_until = self._probe_until is not None, None
@@ -149,6 +156,9 @@ class Breaker:
             self._open(now, Event.PROBE_FAILED)
         elif self._state is BreakerState.CLOSED and self._is_too_much(now):
             self._open(now, Event.TRIPPED)
+
+    def _is_old_news(self, began: float | None) -> bool:
+        return began is not None and began < self._probe_began
 
     def _open(self, now: float, event: Event) -> None:
         self._state = transition(self._state, event)

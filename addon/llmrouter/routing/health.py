@@ -64,18 +64,27 @@ class HealthBook:
         return max(rest.until if rest else now, now + self.breaker(target).opens_again_in(now))
 
     def record(
-        self, target: Target, outcome: Outcome, wait_s: float | None, first_content_s: float | None, now: float
+        self,
+        target: Target,
+        outcome: Outcome,
+        wait_s: float | None,
+        first_content_s: float | None,
+        now: float,
+        began: float | None = None,
     ) -> None:
-        """Takes note of how an attempt ended; `wait_s` is how long the provider asked to be left alone."""
+        """Takes note of how an attempt ended; `wait_s` is how long the provider asked to be left alone.
+
+        `began` is when the attempt began; without it the breaker takes it for the newest.
+        """
         memory, consequence = self._memory(target), CONSEQUENCES[outcome]
         match consequence.verdict:
             case Verdict.SUCCESS:
-                memory.breaker.record_success(now)
+                memory.breaker.record_success(now, began)
                 memory.next_limit_rest_s = _FIRST_REST_S
             case Verdict.FAILURE:
-                memory.breaker.record_failure(now)
+                memory.breaker.record_failure(now, began)
             case Verdict.NOTHING:
-                memory.breaker.release(now)
+                memory.breaker.release(now, began)
         if first_content_s is not None:
             known = memory.first_content_s
             memory.first_content_s = first_content_s if known is None else _average(known, first_content_s)

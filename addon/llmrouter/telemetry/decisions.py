@@ -1,6 +1,5 @@
 """The record of one call: what was asked, what could have answered and why not, what was tried, what it cost."""
 
-import json
 import logging
 import queue
 import sys
@@ -10,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
+
+import orjson
 
 from llmrouter.replies import Usage
 
@@ -100,40 +101,49 @@ type Observer = Callable[[Decision], None]
 
 
 class DecisionLog:
-    """Writes one JSON line per decision, on a thread of its own: a slow pipe or disk never slows a call.
+    """Writes one JSON line per decision, to a file where one is named, else to standard output.
 
-    Lines go to the file where one is named, else to standard output. At most 10,000 decisions wait; what comes while
-    the sink is stuck is dropped rather than kept in memory.
+    A file is written on a thread, so that a slow disk never slows a call; at most 10,000 decisions wait, and what comes
+    while the disk is stuck is dropped rather than kept in memory. Standard output is written at once, as mitmproxy
+    writes its own lines there: from two threads, lines would tear each other apart.
     """
 
     def __init__(self, file: str | None) -> None:
-        self._waiting: queue.Queue[Decision | None] = queue.Queue(10_000)
-        self._stream: TextIO = sys.stdout if file is None else _open(file)
-        self._thread = threading.Thread(target=self._write_lines, name="llmrouter decisions", daemon=True)
-        self._thread.start()
+        self._waiting: queue.Queue[Decision | None] | None = None
+        self._stream: TextIO = sys.stdout
+        if file is not None:
+            self._stream = _open(file)
+            self._waiting = queue.Queue(10_000)
+            self._thread = threading.Thread(target=self._write_waiting, args=(self._waiting,), daemon=True)
+            self._thread.start()
 
     def __call__(self, decision: Decision) -> None:
-        """Takes a decision; never waits."""
+        """Takes a decision."""
+        if self._waiting is None:
+            self._write(decision)
+            return
         with suppress(queue.Full):
             self._waiting.put_nowait(decision)
 
     def close(self) -> None:
-        """Writes what still waits, for at most two seconds, and ends the thread."""
+        """Writes what still waits, for at most two seconds."""
+        if self._waiting is None:
+            return
         with suppress(queue.Full):
             self._waiting.put_nowait(None)
             self._thread.join(timeout=2)
-        if self._stream is not sys.stdout:
-            self._stream.close()
+        self._stream.close()
 
-    def _write_lines(self) -> None:
-        while (decision := self._waiting.get()) is not None:
-            line = json.dumps(decision.to_record(), ensure_ascii=False, separators=(",", ":"))
-            try:
-                self._stream.write(line + "\n")
-                self._stream.flush()
-            except (OSError, ValueError) as error:
-                logger.warning("decisions are no longer logged: %s", error)
-                return
+    def _write_waiting(self, waiting: "queue.Queue[Decision | None]") -> None:
+        while (decision := waiting.get()) is not None:
+            self._write(decision)
+
+    def _write(self, decision: Decision) -> None:
+        try:
+            self._stream.write(orjson.dumps(decision.to_record()).decode() + "\n")
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            logger.warning("a decision could not be logged: %s", error)
 
 
 def _open(file: str) -> TextIO:

@@ -102,9 +102,9 @@ class _Run:
             except Exception:
                 # A defect of ours that this provider's answer brought to light: another one may not.
                 logger.exception("an attempt at %s failed unexpectedly", attempt.target.key)
-                failure = AttemptFailed(Outcome.BAD_REPLY, "the router could not make sense of the reply")
-                self._attempt_ended(attempt, failure)
-                course.failed(attempt.target, failure)
+                unread = AttemptFailed(Outcome.BAD_REPLY, "the router could not make sense of the reply")
+                self._attempt_ended(attempt, unread)
+                course.failed(attempt.target, unread)
         raise course.error(self._now())
 
     async def _complete(self, attempt: Attempt) -> Answer:

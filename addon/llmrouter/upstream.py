@@ -111,7 +111,6 @@ class Upstream:
             timeout=_NO_TIMEOUT,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
-            read_bufsize=128 * 1024,
         )
         return self._session
 

@@ -48,7 +48,7 @@ async def fake_openai(
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(FakeProvider(tls=own_tls("api.openai.com", tmp_path)))
         monkeypatch.setenv("FAKE_OPENAI_PORT", str(server.port))
-        options = ("-s", str(REPOSITORY / "tests" / "e2e" / "redirect_openai.py"))
+        options: tuple[str, ...] = ("-s", str(REPOSITORY / "tests" / "e2e" / "redirect_openai.py"))
         options += ("--set", f"ssl_verify_upstream_trusted_ca={tmp_path / 'api.openai.com.pem'}")
         yield server, options
 

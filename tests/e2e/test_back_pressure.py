@@ -9,11 +9,12 @@ import pytest
 
 from tests.e2e.conftest import StartRouter, routed_to
 from tests.e2e.router_process import RouterProcess
+from tests.fakes.behaviours import Step
 from tests.fakes.provider import END, FakeProvider, StreamSteps, sse, sse_chunk
 
 MEBIBYTE = 1024 * 1024
 CLIENTS = 50
-STREAM = [sse_chunk("x" * 65536)] * 192 + [sse_chunk(finish="stop"), sse("[DONE]"), END]
+STREAM: list[bytes | Step] = [*[sse_chunk("x" * 65536)] * 192, sse_chunk(finish="stop"), sse("[DONE]"), END]
 
 
 def resident_bytes(router: RouterProcess) -> int:

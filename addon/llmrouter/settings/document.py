@@ -9,6 +9,8 @@ import yaml
 type Path = tuple[str | int, ...]
 
 _MERGE = "tag:yaml.org,2002:merge"
+# No configuration comes near it; aliases of aliases grow beyond any memory.
+_MOST_VALUES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,28 @@ class _Reader:
     def __init__(self, loader: yaml.SafeLoader, document: Document) -> None:
         self._loader = loader
         self._document = document
+        self._open: list[yaml.Node] = []
+        self._values_read = 0
 
     def read(self, node: yaml.Node, path: Path) -> Any:
+        """The value of a node; raises `yaml.YAMLError` for what no plain values can tell."""
         self._document.positions.setdefault(path, _position(node))
-        if isinstance(node, yaml.MappingNode):
-            return self._read_mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
+        self._values_read += 1
+        if self._values_read > _MOST_VALUES:
+            raise yaml.MarkedYAMLError(problem=f"more than {_MOST_VALUES} values", problem_mark=node.start_mark)
+        if isinstance(node, yaml.ScalarNode):
+            return self._loader.construct_object(node, deep=True)
+        if any(node is other for other in self._open):
+            raise yaml.MarkedYAMLError(
+                problem="an alias stands for something inside itself", problem_mark=node.start_mark
+            )
+        self._open.append(node)
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._read_mapping(node, path)
             return [self.read(item, (*path, number)) for number, item in enumerate(node.value)]
-        return self._loader.construct_object(node, deep=True)
+        finally:
+            self._open.pop()
 
     def _read_mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}

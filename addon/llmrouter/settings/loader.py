@@ -33,6 +33,14 @@ _PLAIN = {
     "model_type": "a mapping is needed: `key: value` lines",
     "model_attributes_type": "a mapping is needed: `key: value` lines",
 }
+_BOUNDS = {
+    "greater_than_equal": "{ge:g} or more is needed",
+    "greater_than": "more than {gt:g} is needed",
+    "less_than_equal": "{le:g} or less is needed",
+    "too_short": "at least {min_length} of them is needed",
+    "string_too_short": "text that is not empty is needed",
+    "string_pattern_mismatch": "letters, digits, dots, hyphens and underscores are possible, a letter or digit first",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +120,27 @@ def _validate(document: Document) -> Iterator[tuple[tuple[str | int, ...], str]]
         Settings.model_validate(value)
     except ValidationError as error:
         for details in error.errors(include_url=False):
-            yield _real_path(details["loc"], value), _describe(details)
+            # A list whose items are all wrong is reported as empty, too.
+            if details["type"] != "too_short" or not details["input"]:
+                yield _real_path(details["loc"], value), _describe(details)
 
 
 def _real_path(loc: tuple[str | int, ...], value: Any) -> tuple[str | int, ...]:
     """pydantic's location without the marks that it adds itself, such as `[key]`."""
     path: list[str | int] = []
     for step in loc:
-        if (isinstance(value, dict) and step in value) or (
-            isinstance(value, list) and isinstance(step, int) and step < len(value)
-        ):
+        if _is_in(value, step):
             value = value[step]
         elif step == "[key]" or not isinstance(step, str) or step != loc[-1]:
             continue
         path.append(step)
     return tuple(path)
+
+
+def _is_in(value: Any, step: str | int) -> bool:
+    if isinstance(value, dict):
+        return step in value
+    return isinstance(value, list) and isinstance(step, int) and step < len(value)
 
 
 def _describe(details: ErrorDetails) -> str:
@@ -138,6 +152,10 @@ def _describe(details: ErrorDetails) -> str:
         return "only `caller` is possible here; put the key into an environment variable and name it in `api_key_env`"
     if kind == "value_error":
         return str(context["error"])
+    if kind in _BOUNDS:
+        return _BOUNDS[kind].format(**context)
+    if kind == "literal_error":
+        return f"one of these is needed: {context['expected']}"
     return _PLAIN.get(kind) or details["msg"][:1].lower() + details["msg"][1:]
 
 

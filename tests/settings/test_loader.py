@@ -1,0 +1,210 @@
+"""Every problem of a configuration file is told at once, by line and column, with what would be right."""
+
+from pathlib import Path
+
+import pytest
+
+from llmrouter.brands import BRANDS
+from llmrouter.calls import Need
+from llmrouter.settings.loader import SettingsError, load_settings, parse_settings, unused_keys
+from llmrouter.settings.model import Settings
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+ECHO = "providers:\n  - type: echo\n"
+
+
+def parse(text: str) -> Settings:
+    return parse_settings(text, "f.yaml", BRANDS)
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        parse(text)
+    assert str(raised.value) == "\n".join(map(str, raised.value.problems))
+    return [str(problem) for problem in raised.value.problems]
+
+
+CASES = [
+    ("", "1:1: file: the file is empty"),
+    ("# nothing\n", "1:1: file: the file is empty"),
+    ("- a\n", "1:1: file: the file holds a list"),
+    ("text\n", "1:1: file: the file holds a single value"),
+    ("providers:\n\t- type: echo\n", "2:1: syntax: YAML does not allow tabs"),
+    ("providers: [\n", "2:1: syntax: "),
+    ("a: &x [*x]\n", "1:4: syntax: an alias stands for something inside itself"),
+    (ECHO + "polici: least_cost\n", "3:1: polici: unknown key; did you mean policy?"),
+    ("providers:\n  - type: echo\n    modle: x\n", "3:5: providers[0].modle: unknown key; did you mean model?"),
+    (ECHO + "retry: {max_attempt: 1}\n", "3:9: retry.max_attempt: unknown key; did you mean max_attempts?"),
+    (
+        ECHO + "policy: least_cost\npolicy: weighted\n",
+        "4:1: policy: the key stands here a second time (first in line 3)",
+    ),
+    (ECHO + "7: x\n", "3:1: 7: a key must be text"),
+    ("providers:\n  - type: grok\n", "2:5: providers[0].type: unknown type 'grok'; did you mean groq?"),
+    ("providers:\n  - name: x\n", "2:5: providers[0].type: this key is required"),
+    ("providers: 5\n", "1:1: providers: a list is needed"),
+    ("providers:\n  - type: echo\n    priority: ten\n", "3:5: providers[0].priority: a whole number is needed"),
+    ("providers:\n  - type: echo\n    mock_failure_rate: 2\n", "3:5: providers[0].mock_failure_rate: 1 or less"),
+    ("providers:\n  - type: echo\n    timeouts: {connect: 0}\n", "timeouts.connect: more than 0 is needed"),
+    (
+        "providers:\n  - type: echo\n  - type: echo\n",
+        "3:5: providers[1].name: another provider has the name 'echo' (line 2)",
+    ),
+    ("providers:\n  - type: groq\n", "2:5: providers[0]: give `model`"),
+    (
+        "providers:\n  - type: groq\n    model: a\n    models: [{id: b}]\n",
+        "3:5: providers[0].model: give either `model` (one for everything) or `models`",
+    ),
+    ("providers:\n  - type: openai_compatible\n    model: a\n", "2:5: providers[0]: type openai_compatible needs a"),
+    (
+        "providers:\n  - type: groq\n    model: a\n    base_url: ftp://x/\n",
+        "4:5: providers[0].base_url: a URL that starts with http:// or https:// is needed",
+    ),
+    (
+        "providers:\n  - type: groq\n    model: a\n    api_key: caller\n",
+        "4:5: providers[0].api_key: `caller` is possible on type openai only",
+    ),
+    (
+        "providers:\n  - type: openai\n    model: a\n    api_key: caller\n    base_url: https://elsewhere.example/v1\n",
+        "5:5: providers[0].base_url: with `api_key: caller` only openai.com",
+    ),
+    (
+        "providers:\n  - type: groq\n    model: a\n    mock_latency_seconds: 1\n",
+        "4:5: providers[0].mock_latency_seconds: only type echo",
+    ),
+    (
+        "providers:\n  - type: groq\n    models: [{id: a}, {id: a}]\n",
+        "3:24: providers[0].models[1].id: the model 'a' stands here twice",
+    ),
+    (
+        ECHO + 'routes:\n  - {model: "*", use: ["echo/*", "grok/*"]}\n',
+        "4:34: routes[0].use[1]: 'grok/*' matches no target; targets are written provider/model: echo/echo",
+    ),
+    (ECHO + "policy: cheapest\n", "3:1: policy: this policy is not known; use one of: least_cost"),
+    (ECHO + "policy: schedule\n", "3:1: policy: the policy is not available in this version"),
+    (ECHO + "policy: mine.py:Mine\n", "3:1: policy: the policy is not available in this version"),
+    (ECHO + "intercept: []\n", "3:1: intercept: at least 1 of them is needed"),
+    (ECHO + 'intercept: ["https://api.openai.com"]\n', "3:13: intercept[0]: a host name alone is needed"),
+    (ECHO + 'intercept: ["*.openai.com"]\n', "3:13: intercept[0]: wildcards are not possible"),
+    (ECHO + "unmatched: maybe\n", "3:1: unmatched: one of these is needed: 'passthrough' or 'reject'"),
+    (ECHO + "retry: {max_attempts: 0}\n", "3:9: retry.max_attempts: 1 or more is needed"),
+    (ECHO + "retry: 2026-01-01\n", "3:1: retry: a mapping is needed"),
+    (ECHO + "policy: !!python/name:os.system\n", "3:9: syntax: could not determine a constructor"),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), CASES)
+def test_problems(text: str, told: str) -> None:
+    """The first problem stands at its place and says what would be right."""
+    (first, *_) = problems(text)
+    assert first.startswith("f.yaml:")
+    assert told in first
+
+
+def test_all_problems_at_once_in_the_order_of_the_lines() -> None:
+    """One run of the check shows everything."""
+    lines = problems("polcy: x\nproviders:\n  - {type: echo, priority: x}\n  - {type: nothing}\nretry: 5\n")
+    assert [line.split(": ")[0] for line in lines] == ["f.yaml:1:1", "f.yaml:3:18", "f.yaml:5:1"]
+
+
+def test_a_key_in_the_file_is_refused_without_repeating_it() -> None:
+    """A literal key is told to move into an environment variable, and is not printed."""
+    text = "providers:\n  - {type: groq, model: a, api_key: key-of-groq, priority: key-of-groq}\n"
+    told = "\n".join(problems(text))
+    assert "put the key into an environment variable" in told
+    assert "key-of-groq" not in told
+
+
+def test_a_bomb_of_aliases_is_refused() -> None:
+    """A small file cannot fill the memory."""
+    lines = ["a0: &a0 [1,1,1,1,1,1,1,1,1,1]"]
+    lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    assert "more than 100000 values" in problems("\n".join(lines))[0]
+
+
+def test_anchors_and_merges_work() -> None:
+    """A mapping is shared, and its own keys win over merged ones."""
+    settings = parse(
+        "providers:\n"
+        "  - &base {type: echo, name: a, timeouts: &t {connect: 1, idle: 2}}\n"
+        "  - {<<: *base, name: b, timeouts: {<<: *t, idle: 9}}\n"
+    )
+    assert [provider.name for provider in settings.providers] == ["a", "b"]
+    assert (settings.providers[1].timeouts.connect, settings.providers[1].timeouts.idle) == (1, 9)
+
+
+def test_the_breaker_is_overridden_key_by_key() -> None:
+    """A provider's breaker changes only the keys that it names."""
+    settings = parse(
+        "breaker: {failure_threshold: 9, recovery_seconds: 9}\n"
+        "providers:\n  - {type: echo, circuit_breaker: {recovery_seconds: 1}}\n"
+    )
+    rule = settings.breaker_for(settings.providers[0])
+    assert (rule.failure_threshold, rule.recovery_seconds) == (9, 1)
+
+
+def test_every_key_of_the_contract_is_read() -> None:
+    """The example of the design loads as it stands, and what is not acted on yet is named."""
+    settings = parse("""
+intercept: [api.openai.com]
+providers:
+  - name: groq
+    type: groq
+    api_key_env: GROQ_API_KEY
+    base_url: https://api.groq.com/openai/v1
+    priority: 10
+    models:
+      - id: llama-3.3-70b-versatile
+        serves: ["gpt-4o", "gpt-4o-mini*"]
+        price: {input: 0.59, output: 0.79, cached_input: 0.30}
+        context_window: 131072
+        capabilities: [tools, json_schema]
+        quality: 0.72
+    extra_headers: {X-Title: my app}
+    circuit_breaker: {failure_threshold: 5, recovery_seconds: 30, failure_rate: 0.5, window_seconds: 60}
+    limits: {rpm: 30, rpd: 14400, tpm: 6000, tpd: 500000, concurrency: 8, usd_per_day: 1.0, max_wait_seconds: 2}
+    timeouts: {connect: 5, first_byte: 30, idle: 30, total: 300}
+    data: {trains_on_prompts: true, region: us}
+  - {name: mock, type: echo, mock_failure_rate: 0.0, mock_latency_seconds: 0}
+policy: least_cost
+routes:
+  - model: "gpt-4o*"
+    use: ["groq/*"]
+    min_quality: 0.6
+unmatched: passthrough
+breaker: {failure_threshold: 5}
+retry: {max_attempts: 4, deadline_seconds: 600}
+cache: {backend: memory, ttl_seconds: 3600, max_mebibytes: 256, when: deterministic, scope: caller}
+storage: {url: "sqlite:///state/llmrouter.db"}
+metrics: {prometheus: true}
+logging: {decisions: json}
+""")
+    model = settings.providers[0].models[0]
+    assert model.capabilities == (Need.TOOLS, Need.JSON_SCHEMA)
+    assert unused_keys(settings) == ("cache", "storage", "metrics", "providers.groq.limits", "providers.groq.data")
+
+
+def test_settings_are_frozen() -> None:
+    """Nobody changes settings behind the back of calls under way."""
+    with pytest.raises(ValueError, match="frozen"):
+        parse(ECHO).policy = "weighted"
+
+
+@pytest.mark.parametrize("name", ["demo.yaml", "demo-three.yaml", "providers.example.yaml"])
+def test_the_files_that_ship_are_right(name: str) -> None:
+    """Every file in config/ loads."""
+    assert load_settings(CONFIG / name, BRANDS).providers
+
+
+def test_a_missing_file_says_how_to_begin(tmp_path: Path) -> None:
+    """The path and the example are named."""
+    with pytest.raises(SettingsError, match=r"none\.yaml:1:1: file: there is no such file; copy config/providers"):
+        load_settings(tmp_path / "none.yaml", BRANDS)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8 are told as such."""
+    file = tmp_path / "x.yaml"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        load_settings(file, BRANDS)

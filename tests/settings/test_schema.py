@@ -1,0 +1,40 @@
+"""The JSON Schema that editors use is the one of the code, and explains every key."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from llmrouter.settings.schema import json_schema
+
+FILE = Path(__file__).resolve().parents[2] / "config" / "schema.json"
+
+
+def test_the_file_is_in_step_with_the_code() -> None:
+    """After a change: `llmrouter config schema > config/schema.json`."""
+    assert json.loads(FILE.read_text()) == json_schema()
+
+
+def test_every_key_is_described() -> None:
+    """An editor shows what each key is for."""
+    schema = json_schema()
+    mappings: dict[str, Any] = {"Settings": schema} | {
+        name: part for name, part in schema["$defs"].items() if "properties" in part
+    }
+
+    def is_described(value: dict[str, Any]) -> bool:
+        # Where key and mapping say the same, pydantic says it once.
+        referred = schema["$defs"].get(value.get("$ref", "").rpartition("/")[2], {})
+        return bool(value.get("description") or referred.get("description"))
+
+    missing = [
+        f"{name}.{key}"
+        for name, mapping in mappings.items()
+        for key, value in mapping["properties"].items()
+        if not is_described(value)
+    ]
+    assert missing == []
+
+
+def test_unknown_keys_are_refused_by_the_schema_too() -> None:
+    """An editor underlines a typo."""
+    assert json_schema()["additionalProperties"] is False

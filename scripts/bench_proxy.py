@@ -3,6 +3,7 @@
 CPU is the proxy process's own accounting (user + system time from /proc), divided by the requests it served.
 
     scripts/bench_proxy.py [--requests 3000] [--clients 8]
+    scripts/bench_proxy.py --memory     resident memory over 20,000 requests, and under 50 slow readers
 """
 
 import argparse
@@ -149,6 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=3000)
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="llmrouter-bench-"))
     stub_port = free_port()
@@ -163,6 +165,9 @@ def main() -> None:
         add("router, streaming 100 chunks", stream=True)(pid, url)
 
     try:
+        if options.memory:
+            with_router(stub_port, folder, "json", print_memory)
+            return
         with_mitmproxy_alone(stub_port, folder, add("mitmproxy alone"))
         with_mitmproxy_alone(stub_port, folder, add("mitmproxy alone, streaming 100 chunks", stream=True))
         with_router(stub_port, folder, "json", add_router_rows)
@@ -171,6 +176,36 @@ def main() -> None:
         stub.wait(timeout=10)
         shutil.rmtree(folder)
     print_table(rows)
+
+
+def print_memory(pid: int, url: str) -> None:
+    """Resident memory of the router as requests go by, and while slow clients read long streams."""
+    print("| requests so far | resident |\n|---:|---:|")
+    for total in (1000, 5000, 10000, 20000):
+        count = {1000: 1000, 5000: 4000, 10000: 5000, 20000: 10000}[total]
+        asyncio.run(drive(url, count, 8, stream=False))
+        print(f"| {total} | {resident_mib(pid):.0f} MiB |", flush=True)
+    highest = asyncio.run(read_slowly(pid, url))
+    print(f"\n50 clients that read a stream of 16 MiB slowly: {highest:.0f} MiB at most")
+
+
+async def read_slowly(pid: int, url: str) -> float:
+    """Reads 50 long streams at about 1.6 MiB/s each; returns the router's highest resident memory."""
+    body = {"messages": [{"role": "user", "content": "long-stream"}], "stream": True}
+    highest = 0.0
+
+    async def one_client() -> None:
+        nonlocal highest
+        async with (
+            httpx.AsyncClient(timeout=60, trust_env=False) as client,
+            client.stream("POST", url, json=body) as reply,
+        ):
+            async for _ in reply.aiter_raw(65536):
+                await asyncio.sleep(0.04)
+                highest = max(highest, resident_mib(pid))
+
+    await asyncio.gather(*(one_client() for _ in range(50)))
+    return highest
 
 
 def print_table(rows: list[Row]) -> None:

@@ -1,4 +1,7 @@
-"""The upstream of the benchmark: answers each chat completion from memory, whole or as a stream of 100 chunks."""
+"""The upstream of the benchmark: answers each chat completion from memory, whole or as a stream of 100 chunks.
+
+A request that holds the word `long-stream` gets a stream of 16 MiB.
+"""
 
 import argparse
 import asyncio
@@ -25,6 +28,8 @@ STREAM = [chunk('{"role":"assistant","content":""}')]
 STREAM += [chunk(f'{{"content":"word{number} "}}') for number in range(CHUNKS - 2)]
 STREAM += [chunk("{}", '"stop"')]
 END = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+LONG_PIECE = chunk('{"content":"' + "x" * 8000 + '"}')
+LONG_PIECES = 2048
 WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER)
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -40,6 +45,12 @@ async def serve_client(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
                 writer.write(WHOLE)
                 continue
             writer.write(STREAM_HEAD)
+            if b"long-stream" in body:
+                for _ in range(LONG_PIECES):
+                    writer.write(LONG_PIECE)
+                    await writer.drain()
+                writer.write(STREAM[-1] + END)
+                continue
             for piece in STREAM:
                 writer.write(piece)
                 # One packet a chunk, as a model gives one token after the other.

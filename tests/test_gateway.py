@@ -379,6 +379,18 @@ async def test_connections_are_used_again(tmp_path: Path) -> None:
         assert good.connections == 1
 
 
+async def test_a_connection_that_went_stale_is_no_failure(tmp_path: Path) -> None:
+    """A provider that closes an idle connection as it is used again loses neither the call nor its good name."""
+    async with FakeProvider() as good, gateway(tmp_path, provider("good", good)) as router:
+        await router.ask()
+        good.script(CloseBeforeReply())
+        told = await router.ask()
+
+        assert told.answer.status == 200
+        assert router.outcomes == [("good", "success")]
+        assert good.connections == 2
+
+
 async def test_every_field_reaches_the_provider_as_it_was_sent(tmp_path: Path) -> None:
     """Only the model's name changes; unknown members, number forms and nested orders stay."""
     async with FakeProvider() as good, gateway(tmp_path, provider("good", good)) as router:

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from types import TracebackType
+from dataclasses import dataclass
+from types import SimpleNamespace, TracebackType
 from typing import Self
 
 import aiohttp
@@ -13,6 +14,8 @@ from llmrouter.providers.wire import UpstreamRequest
 from llmrouter.settings.model import TimeoutSettings
 
 MAX_REPLY_BYTES = 128 * 1024 * 1024
+# What is read at once is decoded at once: less keeps memory low where many clients read slowly.
+_MOST_AT_ONCE_BYTES = 32 * 1024
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 # A connection that a provider closes while it idles costs a failed attempt: stay below the common 60 s.
 _KEEP_ALIVE_S = 45
@@ -39,7 +42,7 @@ class UpstreamReply:
         limit = min(self._left_s, self._idle_s if patience_s is None else patience_s)
         try:
             async with asyncio.timeout(limit):
-                data = await content.readany()
+                data = await content.read(_MOST_AT_ONCE_BYTES)
         except TimeoutError:
             raise AttemptFailed(Outcome.TIMED_OUT, f"nothing came for {limit:.3g} s") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -75,6 +78,20 @@ class UpstreamReply:
         self.close()
 
 
+@dataclass(slots=True)
+class _Connection:
+    was_used_before: bool = False
+
+
+def _trace_reuse() -> aiohttp.TraceConfig:
+    async def note(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.was_used_before = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(note)
+    return trace
+
+
 class Upstream:
     """Connections to all providers, shared by all clients and kept open between calls."""
 
@@ -83,19 +100,10 @@ class Upstream:
 
     async def send(self, request: UpstreamRequest, timeouts: TimeoutSettings, patience_s: float) -> UpstreamReply:
         """Sends a request and waits for the reply's head; raises `AttemptFailed` by phase."""
-        session = self._session or self._open()
         limit = min(timeouts.first_byte + timeouts.connect, timeouts.total, patience_s)
-        wait = aiohttp.ClientTimeout(total=None, connect=timeouts.connect)
         try:
             async with asyncio.timeout(limit):
-                response = await session.request(
-                    request.method,
-                    request.url,
-                    data=request.body,
-                    headers=request.headers,
-                    allow_redirects=False,
-                    timeout=wait,
-                )
+                response = await self._request(request, timeouts)
         except aiohttp.ConnectionTimeoutError as error:
             raise AttemptFailed(Outcome.TIMED_OUT, f"no connection within {timeouts.connect:.3g} s") from error
         except TimeoutError:
@@ -104,11 +112,32 @@ class Upstream:
             raise _failure(error) from error
         return UpstreamReply(response, timeouts)
 
+    async def _request(self, request: UpstreamRequest, timeouts: TimeoutSettings) -> aiohttp.ClientResponse:
+        session = self._session or self._open()
+        while True:
+            connection = _Connection()
+            try:
+                return await session.request(
+                    request.method,
+                    request.url,
+                    data=request.body,
+                    headers=request.headers,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect),
+                    trace_request_ctx=connection,
+                )
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                # A provider may close an idle connection just as it is used again (RFC 9112, section 9.3.1): that says
+                # nothing about its health. A new connection that fails does.
+                if not connection.was_used_before:
+                    raise
+
     def _open(self) -> aiohttp.ClientSession:
         # trust_env stays off: the router's own HTTPS_PROXY may well be the router.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=60),
             timeout=_NO_TIMEOUT,
+            trace_configs=[_trace_reuse()],
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
         )

@@ -52,7 +52,7 @@ def start_router(port: int) -> "subprocess.Popen[str]":
 
 def wait_until_ready(output: IO[str]) -> bool:
     """Reads the router's log until it listens; False where it ends before."""
-    return any("proxy listening at" in line for line in output)
+    return any("proxy listening at 127.0.0.1" in line for line in output)
 
 
 class Decisions:

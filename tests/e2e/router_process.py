@@ -28,45 +28,17 @@ def free_port() -> int:
         return port
 
 
-class RouterProcess:
-    """One running router; `log` holds its output so far, `decisions()` the decision records among it."""
+class WatchedProcess:
+    """A program whose output is read as it comes, into `log`."""
 
-    def __init__(
-        self,
-        folder: Path,
-        config: Any,
-        *,
-        program: str = "mitmdump",
-        options: tuple[str, ...] = (),
-        certs: Path | None = None,
-    ) -> None:
-        self.folder = folder
-        self.certs = certs or folder / "certs"
-        self.config_file = folder / "providers.yaml"
-        self.port, self.api_port = free_port(), free_port()
+    def __init__(self, command: list[str], environ: dict[str, str], folder: Path) -> None:
         self.log: list[str] = []
         self._grew = threading.Condition()
-        if config is not None:
-            self.write_config(config)
-        environ = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-        environ |= {"PYTHONUNBUFFERED": "1", "GROQ_API_KEY": "key-of-groq", "TEST_OPENAI_KEY": "key-of-openai"}
-        if config is not None:
-            environ["LLMROUTER_CONFIG"] = str(self.config_file)
-        arguments = [str(Path(sys.executable).with_name(program)), "-s", str(REPOSITORY / "addon" / "router.py")]
-        arguments += ["-p", str(self.port), "--set", f"llmrouter_api_port={self.api_port}"]
-        arguments += ["--set", f"llmrouter_certs={self.certs}", *options]
         self.process = subprocess.Popen(
-            arguments, env=environ, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, env=environ, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-
-    def write_config(self, config: Any) -> None:
-        """Replaces the configuration file at once."""
-        text = config if isinstance(config, str) else yaml.safe_dump(config)
-        new = self.config_file.with_suffix(".new")
-        new.write_text(text)
-        new.replace(self.config_file)
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -96,6 +68,49 @@ class RouterProcess:
         self.wait_for_log("proxy listening at", count=1)
         self.wait_for_log("reverse proxy to", "listening at")
 
+    def stop(self) -> None:
+        """Ends the router as a user would."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._reader.join()
+
+
+class RouterProcess(WatchedProcess):
+    """The real mitmdump, or mitmweb, with the addon; `decisions()` are the decision records of its output."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Any,
+        *,
+        program: str = "mitmdump",
+        options: tuple[str, ...] = (),
+        certs: Path | None = None,
+    ) -> None:
+        self.certs = certs or folder / "certs"
+        self.config_file = folder / "providers.yaml"
+        self.port, self.api_port = free_port(), free_port()
+        environ = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+        environ |= {"PYTHONUNBUFFERED": "1", "GROQ_API_KEY": "key-of-groq"}
+        if config is not None:
+            self.write_config(config)
+            environ["LLMROUTER_CONFIG"] = str(self.config_file)
+        command = [str(Path(sys.executable).with_name(program)), "-s", str(REPOSITORY / "addon" / "router.py")]
+        command += ["-p", str(self.port), "--set", f"llmrouter_api_port={self.api_port}"]
+        command += ["--set", f"llmrouter_certs={self.certs}", *options]
+        super().__init__(command, environ, folder)
+
+    def write_config(self, config: Any) -> None:
+        """Replaces the configuration file at once."""
+        text = config if isinstance(config, str) else yaml.safe_dump(config)
+        new = self.config_file.with_suffix(".new")
+        new.write_text(text)
+        new.replace(self.config_file)
+
     def decisions(self, count: int) -> list[dict[str, Any]]:
         """The decision records, as soon as there are `count`."""
         return [json.loads(line) for line in self.wait_for_log('{"event":"decision"', count=count)]
@@ -119,16 +134,6 @@ class RouterProcess:
     def client(self, **options: Any) -> httpx.Client:
         """An HTTP client behind the proxy."""
         return httpx.Client(proxy=self.proxy_url, verify=self.tls(), timeout=20, trust_env=False, **options)
-
-    def stop(self) -> None:
-        """Ends the router as a user would."""
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=10)
-        finally:
-            self.process.kill()
-            self.process.wait()
-            self._reader.join()
 
 
 @contextlib.contextmanager

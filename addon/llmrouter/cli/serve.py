@@ -28,7 +28,17 @@ def serve(web: bool, config_file: Path | None, port: int, api_port: int, options
         environ["LLMROUTER_CONFIG"] = str(chosen)
     click.echo(_lines_to_paste(port, api_port))
     program = Path(sys.executable).with_name("mitmweb" if web else "mitmdump")
-    arguments = [str(program), "-s", str(_ADDON), "-p", str(port), "--set", f"llmrouter_api_port={api_port}"]
+    arguments = [
+        str(program),
+        "-s",
+        str(_ADDON),
+        "--listen-host",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "--set",
+        f"llmrouter_api_port={api_port}",
+    ]
     arguments += [*(["--no-web-open-browser"] if web else ["--set", "flow_detail=0"]), *options]
     sys.stdout.flush()
     os.execve(program, arguments, environ)

@@ -158,6 +158,10 @@ class _Run:
             self._account(attempt.target, usage)
             self.end("client_gone", 200)
             raise
+        except Exception:
+            self._attempt_ended(attempt, AttemptFailed(Outcome.BROKEN_STREAM, "the router failed on the stream"))
+            self.end("broken", 200, "the router failed on the stream")
+            raise
         else:
             self._attempt_ended(attempt, None)
             self._account(attempt.target, usage)

@@ -78,7 +78,9 @@ class LLMRouter:
         if self._is_refused or self._runtime is not None or "llmrouter_config" not in updated:
             return
         try:
-            self._runtime = Runtime(find_config(ctx.options.llmrouter_config, os.environ), os.environ)
+            config = find_config(ctx.options.llmrouter_config, os.environ)
+            is_console = type(ctx.master).__module__.startswith("mitmproxy.tools.console")
+            self._runtime = Runtime(config, os.environ, may_print=not is_console)
             self._prepare_ca()
         except SettingsError as error:
             for problem in error.problems:
@@ -287,8 +289,8 @@ class LLMRouter:
             spawn(server.servers.update([mode_specs.ProxyMode.parse(mode) for mode in modes]), "opening the ports")
 
     def _say_what_runs(self, runtime: Runtime) -> None:
-        if runtime.targets:
-            logger.info("llmrouter: %d targets from %s.", runtime.targets, runtime.config)
+        if runtime.target_keys:
+            logger.info("llmrouter: targets from %s: %s.", runtime.config, ", ".join(runtime.target_keys))
             return
         why = f"{runtime.config} gives no target" if runtime.config else "there is no configuration"
         logger.warning("llmrouter: %s, so everything is passed through to %s.", why, ", ".join(self._hosts))

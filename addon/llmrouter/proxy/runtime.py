@@ -40,13 +40,12 @@ def find_config(option: str, environ: Mapping[str, str]) -> Path | None:
 class Runtime:
     """Owns what lives as long as the process: connections, health, the decision log; and the settings in force."""
 
-    def __init__(
-        self, config: Path | None, environ: Mapping[str, str] = os.environ, clock: Clock | None = None
-    ) -> None:
-        """Raises `SettingsError` where the configuration is bad."""
+    def __init__(self, config: Path | None, environ: Mapping[str, str] = os.environ, *, may_print: bool = True) -> None:
+        """Raises `SettingsError` where the configuration is bad; `may_print` is off where a screen would be torn."""
         self.config = config
         self._environ = environ
-        self._clock = clock or Clock()
+        self._clock = Clock()
+        self._may_print = may_print
         self._upstream = Upstream()
         self._health = HealthBook()
         self._log: DecisionLog | None = None
@@ -71,9 +70,9 @@ class Runtime:
         return self._environ.get("LLMROUTER_DEFAULT_MODEL") or _DEFAULT_MODEL
 
     @property
-    def targets(self) -> int:
-        """How many targets there are."""
-        return len(self.gateway.router.catalogue.targets)
+    def target_keys(self) -> list[str]:
+        """The targets, by their keys."""
+        return [target.key for target in self.gateway.router.catalogue.targets]
 
     def serves(self, model: str) -> bool:
         """Whether any target or route is meant for a requested model, able or not at this moment."""
@@ -124,7 +123,9 @@ class Runtime:
     def _open_log(self) -> None:
         if self._log is not None:
             self._log.close()
-        self._log = DecisionLog(self.settings.logging.file) if self.settings.logging.decisions == "json" else None
+        logging_settings = self.settings.logging
+        is_wanted = logging_settings.decisions == "json" and (self._may_print or logging_settings.file is not None)
+        self._log = DecisionLog(logging_settings.file) if is_wanted else None
         self.gateway.observers = [] if self._log is None else [self._log]
 
     def _stamp_now(self) -> tuple[int, int] | None:

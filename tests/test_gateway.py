@@ -551,3 +551,25 @@ async def test_a_bad_reload_keeps_the_old_settings(tmp_path: Path, caplog: pytes
         assert router.runtime.reload_if_changed() is False
         assert ":2:5: " in caplog.text
         assert (await router.ask()).answer.status == 200
+
+
+async def test_a_whole_answer_may_take_longer_than_the_start_of_a_stream(tmp_path: Path) -> None:
+    """Without `first_byte` a whole answer may take `total`: the model thinks and writes before the first byte."""
+    async with FakeProvider() as good, gateway(tmp_path, provider("good", good, timeouts={"total": 90})) as router:
+        (target,) = router.runtime.gateway.router.catalogue.targets
+
+        assert target.timeouts.until_content(is_stream=True) == 30
+        assert target.timeouts.until_content(is_stream=False) == 90
+
+
+async def test_the_deadline_ends_a_whole_answer_that_trickles(tmp_path: Path) -> None:
+    """A body that comes byte by byte does not outlive `deadline_seconds`."""
+    slow = Raw(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{", then_close=False)
+    async with (
+        FakeProvider(slow) as bad,
+        gateway(tmp_path, provider("bad", bad), retry={"deadline_seconds": 0.1}) as router,
+    ):
+        told = await asyncio.wait_for(router.ask(), 5)
+
+        assert told.answer.status == 503
+        assert router.outcomes == [("bad", "timed_out")]

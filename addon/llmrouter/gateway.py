@@ -90,9 +90,11 @@ class _Run:
                 await asyncio.sleep(step.wait_s)
                 course.waited(step.target)
                 continue
-            attempt = Attempt(step.target, self._now(), course.deadline)
+            attempt = self._begin(step.target, course.deadline)
             try:
-                return await (self._stream(attempt) if self.call.stream else self._complete(attempt))
+                if self.call.stream:
+                    return await self._stream(attempt)
+                return await self._complete(attempt, course.deadline)
             except AttemptFailed as failure:
                 self._attempt_ended(attempt, failure)
                 course.failed(attempt.target, failure)
@@ -107,8 +109,17 @@ class _Run:
                 course.failed(attempt.target, unread)
         raise course.error(self._now())
 
-    async def _complete(self, attempt: Attempt) -> Answer:
-        reply = await self._transport(attempt).complete(self.call, attempt)
+    def _begin(self, target: Target, deadline: float) -> Attempt:
+        now = self._now()
+        patience_s = target.timeouts.until_content(is_stream=self.call.stream)
+        return Attempt(target, now, min(now + patience_s, deadline))
+
+    async def _complete(self, attempt: Attempt, deadline: float) -> Answer:
+        try:
+            async with asyncio.timeout(deadline - attempt.started):
+                reply = await self._transport(attempt).complete(self.call, attempt)
+        except TimeoutError:
+            raise AttemptFailed(Outcome.TIMED_OUT, "the call's deadline came before the whole answer") from None
         attempt.first_content_s = self._now() - attempt.started
         self._attempt_ended(attempt, None)
         self._account(attempt.target, reply.usage)

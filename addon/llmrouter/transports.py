@@ -24,12 +24,12 @@ _TRAILER_PATIENCE_S = 2.0
 class Attempt:
     """One try at one target; times are monotonic seconds.
 
-    `deadline` is the call's own. `request` is what was sent, for the record and for mitmweb.
+    `content_due` is when the first content must have come. `request` is what was sent, for the record and for mitmweb.
     """
 
     target: Target
     started: float
-    deadline: float
+    content_due: float
     request: UpstreamRequest | None = None
     first_content_s: float | None = None
 
@@ -96,8 +96,7 @@ class HttpTransport:
 
     def _patience(self, attempt: Attempt) -> float:
         """Seconds that are left until the first content must have come."""
-        until = min(attempt.started + attempt.target.timeouts.first_byte, attempt.deadline)
-        return max(until - self._clock.monotonic(), 0.0)
+        return max(attempt.content_due - self._clock.monotonic(), 0.0)
 
 
 async def _read_rest(reply: UpstreamReply) -> None:
@@ -131,7 +130,7 @@ class EchoTransport:
     async def _behave(self, attempt: Attempt) -> None:
         target = attempt.target
         if target.mock_latency_seconds:
-            limit = min(target.timeouts.first_byte, attempt.deadline - attempt.started)
+            limit = attempt.content_due - attempt.started
             await asyncio.sleep(min(target.mock_latency_seconds, limit))
             if target.mock_latency_seconds > limit:
                 raise AttemptFailed(Outcome.TIMED_OUT, f"no content within {limit:.3g} s")

@@ -100,14 +100,13 @@ class Upstream:
 
     async def send(self, request: UpstreamRequest, timeouts: TimeoutSettings, patience_s: float) -> UpstreamReply:
         """Sends a request and waits for the reply's head; raises `AttemptFailed` by phase."""
-        limit = min(timeouts.first_byte + timeouts.connect, timeouts.total, patience_s)
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(patience_s):
                 response = await self._request(request, timeouts)
         except aiohttp.ConnectionTimeoutError as error:
             raise AttemptFailed(Outcome.TIMED_OUT, f"no connection within {timeouts.connect:.3g} s") from error
         except TimeoutError:
-            raise AttemptFailed(Outcome.TIMED_OUT, f"no reply within {limit:.3g} s") from None
+            raise AttemptFailed(Outcome.TIMED_OUT, f"no reply within {patience_s:.3g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _failure(error) from error
         return UpstreamReply(response, timeouts)

@@ -93,6 +93,7 @@ class FakeProvider:
         self._tls = tls
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._failures: list[BaseException] = []
+        self._arrival = asyncio.Condition()
 
     @property
     def base_url(self) -> str:
@@ -101,6 +102,11 @@ class FakeProvider:
     def script(self, *behaviours: Behaviour) -> None:
         """Adds what is done with the next requests, one each."""
         self._script.extend(behaviours)
+
+    async def wait_for_requests(self, count: int) -> None:
+        """Waits until so many requests arrived."""
+        async with self._arrival:
+            await self._arrival.wait_for(lambda: len(self.requests) >= count)
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -135,7 +141,9 @@ class FakeProvider:
     async def _serve(self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         keeps_alive = True
         while keeps_alive and (seen := await _read_request(reader, writer)) is not None:
-            self.requests.append(seen)
+            async with self._arrival:
+                self.requests.append(seen)
+                self._arrival.notify_all()
             exchange = Exchange(seen, writer)
             behaviour = self._script.popleft() if self._script else self.default
             if not await _finishes(behaviour.perform(exchange), connection.left):

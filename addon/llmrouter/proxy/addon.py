@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
+from mitmproxy.connection import Client
 from mitmproxy.proxy import layer, mode_specs
 from mitmproxy.proxy.layers.http import HttpLayer
 from pydantic import SecretStr
@@ -123,6 +124,11 @@ class LLMRouter:
         if not tunnels.is_intercepted(name, self._hosts) and not _is_api_port(data.context.client.proxy_mode):
             data.ignore_connection = True
 
+    def client_disconnected(self, client: Client) -> None:
+        """Ends what a client left behind, whatever hook mitmproxy did not call for it."""
+        for id in [id for id, exchange in self._exchanges.items() if exchange.client_id == client.id]:
+            self._exchanges.pop(id).abandon()
+
     # Requests
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -184,12 +190,12 @@ class LLMRouter:
             flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))
         elif is_ours and request.method == "POST" and path == chat.PATH:
             limit = self._runtime.settings.max_request_mebibytes * _KIBIBYTE * _KIBIBYTE
-            self._exchanges[flow.id] = Exchange(is_routed=True, max_body_bytes=limit)
+            self._exchanges[flow.id] = Exchange(flow.client_conn.id, is_routed=True, max_body_bytes=limit)
         else:
             self._pass_through(flow)
 
     def _pass_through(self, flow: http.HTTPFlow) -> None:
-        exchange = self._exchanges.setdefault(flow.id, Exchange(is_routed=False))
+        exchange = self._exchanges.setdefault(flow.id, Exchange(flow.client_conn.id, is_routed=False))
         exchange.is_routed = False
         flows.take_router_headers(flow.request)
         exchange.original = flow.request

@@ -85,7 +85,8 @@ class Exchange:
     `can_stream` is set by the layer that knows how to; `when_done` is called at the end of the flow.
     """
 
-    def __init__(self, *, is_routed: bool, max_body_bytes: int = 0) -> None:
+    def __init__(self, client_id: str, *, is_routed: bool, max_body_bytes: int = 0) -> None:
+        self.client_id = client_id
         self.is_routed = is_routed
         self.max_body_bytes = max_body_bytes
         self.can_stream = False

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from llmrouter.calls import Need
 
+_STREAM_BEGINS_S = 30.0
 POLICIES = ("least_cost", "least_latency", "round_robin", "weighted")
 _LATER_POLICIES = ("quality", "schedule")
 _HOST = re.compile(r"(?!\d+(\.\d+)*\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
@@ -133,12 +134,18 @@ class TimeoutSettings(_Frozen):
 
     connect: Seconds = 5
     """Seconds until the connection stands."""
-    first_byte: Seconds = 30
-    """Seconds until the first content of the answer."""
+    first_byte: Seconds | None = None
+    """Seconds until the first content; default: 30 for a stream, `total` for a whole answer, which comes at once."""
     idle: Seconds = 30
     """Seconds of silence within an answer."""
     total: Seconds = 300
     """Seconds for one attempt in all."""
+
+    def until_content(self, *, is_stream: bool) -> float:
+        """How long the first content may take: a model that answers as a whole is silent while it thinks and writes."""
+        if self.first_byte is not None:
+            return self.first_byte
+        return min(_STREAM_BEGINS_S, self.total) if is_stream else self.total
 
 
 class LimitSettings(_Frozen):

@@ -132,7 +132,8 @@ class DecisionLog:
         with suppress(queue.Full):
             self._waiting.put_nowait(None)
             self._thread.join(timeout=2)
-        self._stream.close()
+        with suppress(OSError):
+            self._stream.close()
 
     def _write_waiting(self, waiting: "queue.Queue[Decision | None]") -> None:
         while (decision := waiting.get()) is not None:

@@ -1,0 +1,91 @@
+"""A chat request becomes a Call that says what it needs; wrong ones are told what would be right."""
+
+import json
+from typing import Any
+
+import pytest
+
+from llmrouter.calls import Call, Caller, Need, Preferences
+from llmrouter.endpoints import chat
+from llmrouter.errors import InvalidRequest
+from llmrouter.replies import Chunk
+
+USER: Any = {"role": "user", "content": "ping"}
+
+
+def parse(**body: Any) -> Call:
+    whole = {"messages": [USER]} | body
+    return chat.parse(json.dumps(whole).encode(), "default", id="req-1", caller=Caller(), preferences=Preferences())
+
+
+def part(kind: str) -> Any:
+    return {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": kind, kind: {}}]}]}
+
+
+TOOLS = {"tools": [{"type": "function", "function": {"name": "f"}}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "needs"),
+    [
+        ({}, set()),
+        (TOOLS, {Need.TOOLS}),
+        (TOOLS | {"parallel_tool_calls": True}, {Need.TOOLS, Need.PARALLEL_TOOLS}),
+        (TOOLS | {"parallel_tool_calls": False}, {Need.TOOLS}),
+        ({"tools": []}, set()),
+        ({"functions": [{"name": "f"}]}, {Need.TOOLS}),
+        ({"response_format": {"type": "json_schema"}}, {Need.JSON_SCHEMA}),
+        ({"response_format": {"type": "json_object"}}, {Need.JSON_OBJECT}),
+        ({"response_format": {"type": "text"}}, set()),
+        ({"response_format": {"type": ["odd"]}}, set()),
+        (part("image_url"), {Need.VISION}),
+        (part("input_audio"), {Need.AUDIO}),
+        (part("file"), {Need.FILES}),
+        ({"n": 1}, set()),
+        ({"n": 2}, {Need.SEVERAL_CHOICES}),
+        ({"logprobs": True}, {Need.LOGPROBS}),
+        ({"logprobs": False}, set()),
+        ({"seed": 0}, {Need.SEED}),
+    ],
+)
+def test_needs(body: dict[str, Any], needs: set[Need]) -> None:
+    """What a call asks for beyond plain chat is known before a target is chosen."""
+    assert parse(**body).needs == needs
+
+
+def test_what_the_router_reads() -> None:
+    """Model, stream, usage and limits, with null as absent."""
+    call = parse(model="gpt-4o", stream=True, stream_options={"include_usage": True}, max_tokens=5)
+    assert (call.model, call.stream, call.include_usage, call.max_output_tokens) == ("gpt-4o", True, True, 5)
+
+    call = parse(model=None, stream=None, stream_options=None, max_tokens=None, tools=None, n=None)
+    assert (call.model, call.stream, call.include_usage, call.max_output_tokens) == ("default", False, False, None)
+
+
+def test_the_newer_limit_wins() -> None:
+    """`max_completion_tokens` is what OpenAI goes by."""
+    assert parse(max_completion_tokens=7, max_tokens=5).max_output_tokens == 7
+
+
+def test_an_empty_model_is_the_default_one() -> None:
+    """As good as none."""
+    assert parse(model="").model == "default"
+
+
+@pytest.mark.parametrize("content", [None, "", "text", [], [{"type": "text", "text": "x"}], [5, None, "odd"]])
+def test_contents_that_are_the_providers_to_judge(content: Any) -> None:
+    """Only the shape that the router reads is checked."""
+    assert parse(messages=[{"role": "assistant", "content": content}]).needs == frozenset()
+
+
+@pytest.mark.parametrize("body", [{"messages": [5]}, {"messages": [{"role": 5}]}, {"n": "2"}, {"stream": 1}])
+def test_wrong_types(body: dict[str, Any]) -> None:
+    """400 before any provider is asked."""
+    with pytest.raises(InvalidRequest):
+        parse(**body)
+
+
+def test_a_chunk_that_the_client_must_not_see_is_no_event() -> None:
+    """Hidden usage leaves no empty event behind."""
+    assert chat.render_chunk(Chunk(b"", False, None, {})) == b""
+    assert chat.render_chunk(Chunk(b"{}", False, None, {})) == b"data: {}\n\n"

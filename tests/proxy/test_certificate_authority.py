@@ -3,6 +3,8 @@ import ipaddress
 import os
 import ssl
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -122,6 +124,33 @@ def test_it_is_renewed_within_30_days_of_its_end(tmp_path: Path, days: int, acti
     assert ensure_ca(tmp_path, [HOST], NOW + timedelta(days=days)).action == action
 
 
+def test_one_that_a_wrong_clock_put_into_the_future_is_made_anew(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST], NOW + timedelta(days=400))
+    assert ensure_ca(tmp_path, [HOST], NOW).action == "renewed"
+    assert read_cert(tmp_path).not_valid_before_utc < NOW
+
+
+def test_a_host_named_twice_is_one(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST, HOST], NOW)
+    assert ensure_ca(tmp_path, [HOST], NOW).action == "kept"
+
+
+def test_starts_at_the_same_time_agree_on_one_key(tmp_path: Path) -> None:
+    starts = 6
+    together = threading.Barrier(starts)
+
+    def start(_: int) -> tuple[str, bytes]:
+        together.wait()
+        action = ensure_ca(tmp_path, [HOST], NOW).action
+        return action, (tmp_path / KEY_AND_CERT).read_bytes()
+
+    with ThreadPoolExecutor(starts) as pool:
+        results = list(pool.map(start, range(starts)))
+    assert sorted(action for action, _ in results) == ["kept"] * (starts - 1) + ["made"]
+    assert len({key for _, key in results}) == 1
+    assert results[0][1].endswith((tmp_path / CERT).read_bytes())
+
+
 def test_many_hosts_still_make_a_valid_name(tmp_path: Path) -> None:
     """A common name may have 64 characters (RFC 5280, appendix A)."""
     hosts = [f"host-{number}.of-a-long-domain.example" for number in range(9)]
@@ -137,31 +166,62 @@ def test_nothing_but_the_files_is_left_behind(tmp_path: Path) -> None:
     assert sorted(contents(tmp_path)) == sorted([KEY_AND_CERT, CERT, BUNDLE])
 
 
-def foreign_ca(folder: Path, permitted: str | None) -> bytes:
-    """The file of a CA that a company made for itself."""
+def foreign_ca(folder: Path, constraints: x509.NameConstraints | None) -> bytes:
+    """The file of a CA that a company made for itself, which is valid for nine days."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Some Company")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=9))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    if permitted:
-        builder = builder.add_extension(x509.NameConstraints([x509.DNSName(permitted)], None), critical=True)
+    if constraints:
+        builder = builder.add_extension(constraints, critical=True)
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     content = secret + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
     (folder / KEY_AND_CERT).write_bytes(content)
     return content
 
 
+def permitting(name: str) -> x509.NameConstraints:
+    return x509.NameConstraints([x509.DNSName(name)], None)
+
+
+def excluding(name: str) -> x509.NameConstraints:
+    return x509.NameConstraints(None, [x509.DNSName(name)])
+
+
+ADDRESSES_ALONE = x509.NameConstraints([x509.IPAddress(ipaddress.ip_network("10.0.0.0/8"))], None)
+
+
 @pytest.mark.parametrize(
-    ("permitted", "is_warned"), [(None, False), (HOST, False), ("openai.com", False), ("company.example", True)]
+    ("constraints", "is_warned"),
+    [
+        (None, False),
+        (permitting(HOST), False),
+        (permitting("OpenAI.com"), False),
+        (permitting(".openai.com"), False),
+        (permitting(""), False),
+        (permitting("company.example"), True),
+        (permitting("i.openai.com"), True),
+        (excluding("company.example"), False),
+        (excluding("openai.com"), True),
+        (ADDRESSES_ALONE, False),
+    ],
 )
 def test_a_ca_that_the_user_put_there_stays_byte_for_byte(
-    tmp_path: Path, permitted: str | None, is_warned: bool
+    tmp_path: Path, constraints: x509.NameConstraints | None, is_warned: bool
 ) -> None:
-    content = foreign_ca(tmp_path, permitted)
-    result = ensure_ca(tmp_path, [HOST], NOW + timedelta(days=100))
+    content = foreign_ca(tmp_path, constraints)
+    result = ensure_ca(tmp_path, [HOST], NOW)
     assert result.action == "foreign"
-    assert ("do not allow" in result.message) == is_warned
+    assert (f"do not allow {HOST}" in result.message) == is_warned
+    assert (tmp_path / KEY_AND_CERT).read_bytes() == content
+
+
+@pytest.mark.parametrize(("days", "is_warned"), [(-1, True), (8, False), (10, True)])
+def test_a_ca_of_the_user_that_is_not_valid_now_stays_and_is_told(tmp_path: Path, days: int, is_warned: bool) -> None:
+    content = foreign_ca(tmp_path, None)
+    result = ensure_ca(tmp_path, [HOST], NOW + timedelta(days=days))
+    assert (result.action, "It is valid from" in result.message) == ("foreign", is_warned)
     assert (tmp_path / KEY_AND_CERT).read_bytes() == content
 
 
@@ -171,6 +231,35 @@ def test_a_public_certificate_that_the_user_put_there_stays_too(tmp_path: Path) 
     (tmp_path / CERT).write_bytes(b"a chain of theirs\n")
     ensure_ca(tmp_path, [HOST], NOW)
     assert (tmp_path / CERT).read_bytes() == b"a chain of theirs\n"
+
+
+def test_a_certificate_of_the_user_without_its_key_stays(tmp_path: Path) -> None:
+    (tmp_path / CERT).write_bytes(b"a chain of theirs\n")
+    with pytest.raises(CaError, match="its key is missing"):
+        ensure_ca(tmp_path, [HOST], NOW)
+    assert contents(tmp_path) == {CERT: b"a chain of theirs\n"}
+
+
+def test_our_own_certificate_without_its_key_is_made_anew(tmp_path: Path) -> None:
+    ensure_ca(tmp_path, [HOST], NOW)
+    (tmp_path / KEY_AND_CERT).unlink()
+    assert ensure_ca(tmp_path, [HOST], NOW).action == "made"
+
+
+def test_a_link_to_a_ca_that_is_away_stays(tmp_path: Path) -> None:
+    """A CA on a medium that is not mounted at the moment is still the user's."""
+    (tmp_path / KEY_AND_CERT).symlink_to(tmp_path / "unmounted" / "ca.pem")
+    with pytest.raises(CaError, match="No such file"):
+        ensure_ca(tmp_path, [HOST], NOW)
+    assert (tmp_path / KEY_AND_CERT).is_symlink()
+
+
+@pytest.mark.parametrize("in_the_way", ["certs", f"certs/{BUNDLE}/a folder"])
+def test_a_folder_that_cannot_be_used_is_reported(tmp_path: Path, in_the_way: str) -> None:
+    (tmp_path / in_the_way).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / in_the_way).write_bytes(b"")
+    with pytest.raises(CaError, match=r"certs cannot be used as the CA's folder: .*(exists|directory)"):
+        ensure_ca(tmp_path / "certs", [HOST], NOW)
 
 
 def broken_files() -> dict[str, bytes]:
@@ -209,6 +298,26 @@ def test_the_bundle_adds_our_ca_to_the_public_roots(tmp_path: Path) -> None:
     roots, _, last = (tmp_path / BUNDLE).read_bytes().rpartition(begin)
     assert begin + last == (tmp_path / CERT).read_bytes()
     assert roots.count(begin) > 50
+
+
+@pytest.mark.parametrize("named", [BUNDLE, CERT])
+def test_the_bundle_stays_as_it_is_where_the_shell_already_trusts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """`scripts/serve` prints an SSL_CERT_FILE to export, perhaps in the shell that starts the router next."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    ensure_ca(tmp_path, [HOST], NOW)
+    before = contents(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / named))
+    ensure_ca(tmp_path, [HOST], NOW)
+    assert contents(tmp_path) == before
+
+
+def test_the_bundle_keeps_the_roots_that_the_user_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "company.pem").write_bytes(b"roots of a company\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "company.pem"))
+    ensure_ca(tmp_path / "certs", [HOST], NOW)
+    assert (tmp_path / "certs" / BUNDLE).read_bytes().startswith(b"roots of a company\n-----BEGIN")
 
 
 async def handshake(folder: Path, host: str) -> None:

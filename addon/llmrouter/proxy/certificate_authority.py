@@ -3,11 +3,13 @@
 The files are those that mitmproxy reads from its `confdir` (mitmproxy/certs.py, CertStore.from_store).
 """
 
+import fcntl
 import ipaddress
 import os
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Literal
 
 import certifi
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -33,6 +36,7 @@ _ORGANIZATION = "llmrouter"
 _BACKDATED = timedelta(days=2)
 _LIFETIME = timedelta(days=825)
 _RENEWED_BEFORE_END = timedelta(days=30)
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _EVERY_ADDRESS = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 
 
@@ -52,42 +56,78 @@ class CaResult:
 def ensure_ca(directory: Path, hosts: Sequence[str], now: datetime) -> CaResult:
     """Makes the CA where there is none, renews our own where hosts or time ask for it, and never touches another's.
 
-    Raises `CaError` for files that cannot be read as a CA.
+    `hosts` are ASCII DNS names, at least one; their order does not matter. Raises `CaError` for files that cannot be
+    read as a CA, and for a folder that cannot be used.
     """
-    file = directory / KEY_AND_CERT
-    cert_file = directory / CERT
-    if not file.exists():
-        _make(directory, hosts, now)
-        made = f"Made a new CA for {', '.join(sorted(hosts))} alone. Let your apps trust {cert_file}."
-        result = CaResult(cert_file, "made", made)
-    else:
-        result = _look_after(directory, _read(file), hosts, now)
-    _write_bundle(directory)
+    names = sorted(set(hosts))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with _alone_in(directory):
+            result = _ensure(directory, names, now)
+            _write_bundle(directory)
+    except OSError as error:
+        raise CaError(f"{directory} cannot be used as the CA's folder: {error}") from error
     return result
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Keeps other starts out of the folder: between them, one key and another's certificate would stay behind."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        # Some network file systems cannot lock a folder.
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _ensure(directory: Path, hosts: Sequence[str], now: datetime) -> CaResult:
+    file, cert_file = directory / KEY_AND_CERT, directory / CERT
+    # A link to a file that is not there at the moment is still the user's.
+    if os.path.lexists(file):
+        return _look_after(directory, _read(file), hosts, now)
+    if os.path.lexists(cert_file) and not _is_our_file(cert_file):
+        raise CaError(f"{cert_file} is a certificate that you put there, but its key is missing: {file}.")
+    _make(directory, hosts, now)
+    made = f"Made a new CA for {', '.join(hosts)} alone. Let your apps trust {cert_file}."
+    return CaResult(cert_file, "made", made)
 
 
 def _look_after(directory: Path, cert: x509.Certificate, hosts: Sequence[str], now: datetime) -> CaResult:
     cert_file = directory / CERT
-    permitted = _permitted_hosts(cert)
     if not _is_ours(cert):
-        outside = [host for host in hosts if permitted is not None and not _covers(permitted, host)]
-        text = f"Using the CA that you put into {directory}, as it is."
-        if outside:
-            text += f" Its name constraints do not allow {', '.join(outside)}: clients will refuse those hosts."
-        if not cert_file.exists():
+        text = " ".join([f"Using the CA that you put into {directory}, as it is.", *_doubts(cert, hosts, now)])
+        if not os.path.lexists(cert_file):
             _write(cert_file, cert.public_bytes(Encoding.PEM), 0o644)
         return CaResult(cert_file, "foreign", text)
-    if permitted != frozenset(hosts):
+    if _subtrees(cert).permitted != frozenset(hosts):
         _make(directory, hosts, now)
-        text = f"The intercepted hosts changed, so the CA was made anew for {', '.join(sorted(hosts))}."
+        text = f"The intercepted hosts changed, so the CA was made anew for {', '.join(hosts)}."
         return CaResult(cert_file, "renewed", f"{text} Let your apps trust {cert_file} again.")
-    if cert.not_valid_after_utc - now < _RENEWED_BEFORE_END:
+    begin, end = cert.not_valid_before_utc, cert.not_valid_after_utc
+    # A clock that was wrong at the first start can have put the beginning into the future.
+    if not begin <= now <= end - _RENEWED_BEFORE_END:
         _make(directory, hosts, now)
-        text = f"The CA was about to expire and was made anew. Let your apps trust {cert_file} again."
-        return CaResult(cert_file, "renewed", text)
+        text = f"The CA was valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d} and was made anew."
+        return CaResult(cert_file, "renewed", f"{text} Let your apps trust {cert_file} again.")
     (directory / KEY_AND_CERT).chmod(0o600)
     _write_if_changed(cert_file, cert.public_bytes(Encoding.PEM))
-    return CaResult(cert_file, "kept", f"The CA in {directory} is for {', '.join(sorted(hosts))} alone.")
+    return CaResult(cert_file, "kept", f"The CA in {directory} is for {', '.join(hosts)} alone.")
+
+
+def _doubts(cert: x509.Certificate, hosts: Sequence[str], now: datetime) -> list[str]:
+    """Why clients will refuse what a CA of the user signs, a sentence each."""
+    doubts = []
+    if not cert.not_valid_before_utc <= now <= cert.not_valid_after_utc:
+        doubts.append(f"It is valid from {cert.not_valid_before_utc} to {cert.not_valid_after_utc} alone.")
+    subtrees = _subtrees(cert)
+    outside = [host for host in hosts if not subtrees.allow(host)]
+    if outside:
+        names = ", ".join(outside)
+        doubts.append(f"Its name constraints do not allow {names}: clients will refuse those hosts.")
+    return doubts
 
 
 def _read(file: Path) -> x509.Certificate:
@@ -95,7 +135,8 @@ def _read(file: Path) -> x509.Certificate:
         content = file.read_bytes()
         key = load_pem_private_key(content, None)
         cert = x509.load_pem_x509_certificate(content)
-    except (OSError, ValueError, TypeError) as error:
+        _subtrees(cert)
+    except (OSError, *_UNREADABLE) as error:
         raise CaError(
             f"{file} cannot be used as a CA: it must hold a private key without password and its certificate, as PEM. "
             f"Move it away to have one made. ({error})"
@@ -105,28 +146,48 @@ def _read(file: Path) -> x509.Certificate:
     return cert
 
 
+def _is_our_file(cert_file: Path) -> bool:
+    try:
+        return _is_ours(x509.load_pem_x509_certificate(cert_file.read_bytes()))
+    except (OSError, *_UNREADABLE):
+        return False
+
+
 def _is_ours(cert: x509.Certificate) -> bool:
     organizations = cert.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    return [name.value for name in organizations] == [_ORGANIZATION] and _permitted_hosts(cert) is not None
+    return [name.value for name in organizations] == [_ORGANIZATION] and _subtrees(cert).permitted is not None
 
 
-def _permitted_hosts(cert: x509.Certificate) -> frozenset[str] | None:
-    """The DNS names that the certificate may sign for; None where it is not constrained."""
+@dataclass(frozen=True, slots=True)
+class _Subtrees:
+    """The DNS names that a CA may sign for, None for all, but for the excluded ones (RFC 5280, section 4.2.1.10)."""
+
+    permitted: frozenset[str] | None
+    excluded: frozenset[str]
+
+    def allow(self, host: str) -> bool:
+        is_permitted = self.permitted is None or _is_within(self.permitted, host)
+        return is_permitted and not _is_within(self.excluded, host)
+
+
+def _subtrees(cert: x509.Certificate) -> _Subtrees:
     try:
         constraints = cert.extensions.get_extension_for_class(x509.NameConstraints).value
     except x509.ExtensionNotFound:
-        return None
-    names = constraints.permitted_subtrees
-    return None if names is None else frozenset(name.value for name in names if isinstance(name, x509.DNSName))
+        return _Subtrees(None, frozenset())
+    # Constraints on other kinds of names alone leave DNS names free.
+    return _Subtrees(_dns_names(constraints.permitted_subtrees) or None, _dns_names(constraints.excluded_subtrees))
 
 
-def _covers(permitted: frozenset[str], host: str) -> bool:
-    """Whether a host is within the subtrees (RFC 5280, section 4.2.1.10)."""
-    return any(host == name or host.endswith("." + name.lstrip(".")) for name in permitted)
+def _dns_names(names: Sequence[x509.GeneralName] | None) -> frozenset[str]:
+    return frozenset(name.value.lower() for name in names or () if isinstance(name, x509.DNSName))
+
+
+def _is_within(subtrees: frozenset[str], host: str) -> bool:
+    return any(not name or host == name or host.endswith("." + name.lstrip(".")) for name in subtrees)
 
 
 def _make(directory: Path, hosts: Sequence[str], now: datetime) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     cert = _self_signed(key, hosts, now)
     pem = cert.public_bytes(Encoding.PEM)
@@ -136,7 +197,7 @@ def _make(directory: Path, hosts: Sequence[str], now: datetime) -> None:
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey, hosts: Sequence[str], now: datetime) -> x509.Certificate:
-    label = ", ".join(sorted(hosts))
+    label = ", ".join(hosts)
     name = x509.Name(
         [
             # RFC 5280 allows 64 characters.
@@ -147,7 +208,7 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, hosts: Sequence[str], now: dat
     usage = {use: False for use in ("digital_signature", "content_commitment", "key_encipherment")}
     usage |= {use: False for use in ("data_encipherment", "key_agreement", "encipher_only", "decipher_only")}
     constraints = x509.NameConstraints(
-        permitted_subtrees=[x509.DNSName(host) for host in sorted(hosts)],
+        permitted_subtrees=[x509.DNSName(host) for host in hosts],
         excluded_subtrees=[x509.IPAddress(network) for network in _EVERY_ADDRESS],
     )
     public = key.public_key()
@@ -170,10 +231,17 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, hosts: Sequence[str], now: dat
 
 def _write_bundle(directory: Path) -> None:
     """The system's roots and our CA: for variables such as SSL_CERT_FILE, which replace a client's trust store."""
-    system = ssl.get_default_verify_paths().cafile
-    roots = Path(system if system and Path(system).is_file() else certifi.where()).read_bytes()
-    content = roots.rstrip() + b"\n" + (directory / CERT).read_bytes()
+    content = _roots_file(directory).read_bytes().rstrip() + b"\n" + (directory / CERT).read_bytes()
     _write_if_changed(directory / BUNDLE, content)
+
+
+def _roots_file(directory: Path) -> Path:
+    """The roots that the user trusts: SSL_CERT_FILE names them, unless it names a file of ours."""
+    paths = ssl.get_default_verify_paths()
+    for name in (paths.cafile, paths.openssl_cafile):
+        if name and Path(name).is_file() and Path(name).resolve().parent != directory.resolve():
+            return Path(name)
+    return Path(certifi.where())
 
 
 def _write_if_changed(file: Path, content: bytes) -> None:
@@ -189,6 +257,9 @@ def _write(file: Path, content: bytes, mode: int) -> None:
         with os.fdopen(handle, "wb") as new:
             os.fchmod(new.fileno(), mode)
             new.write(content)
+            new.flush()
+            # Without it, a power cut can leave an empty file under the name.
+            os.fsync(new.fileno())
         os.replace(name, file)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -1,8 +1,11 @@
 """Every problem of a configuration file is told at once, by line and column, with what would be right."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmrouter.brands import BRANDS
 from llmrouter.calls import Need
@@ -89,7 +92,34 @@ CASES = [
     (ECHO + "unmatched: maybe\n", "3:1: unmatched: one of these is needed: 'passthrough' or 'reject'"),
     (ECHO + "retry: {max_attempts: 0}\n", "3:9: retry.max_attempts: 1 or more is needed"),
     (ECHO + "retry: 2026-01-01\n", "3:1: retry: a mapping is needed"),
-    (ECHO + "policy: !!python/name:os.system\n", "3:9: syntax: could not determine a constructor"),
+    (ECHO + "policy: !!python/name:os.system\n", "3:9: syntax: a tag such as !this is not possible here"),
+    ("providers: !mine [a]\n", "1:12: syntax: a tag such as !this is not possible here"),
+    (ECHO + "policy: a\x07b\n", "3:10: syntax: an invisible control character stands here"),
+    (ECHO + "max_request_mebibytes: !!int x\n", "3:24: syntax: this cannot be read as int"),
+    (ECHO + "max_request_mebibytes: 0x_\n", "3:24: syntax: this cannot be read as int"),
+    (ECHO + f"max_request_mebibytes: {'9' * 5000}\n", "3:24: syntax: this cannot be read as int"),
+    (ECHO + "metrics: {prometheus: !!bool x}\n", "3:23: syntax: this cannot be read as bool"),
+    ("a: " + "[" * 3000 + "]" * 3000, "1:1: syntax: lists and mappings stand too deep in each other"),
+    ("a: &x {<<: *x}\n", "1:4: syntax: an alias stands for something inside itself"),
+    ("retry: {<<: 5}\n", "1:13: <<: only a mapping can be merged in"),
+    (ECHO + "retry: {max_attempts: '3'}\n", "3:9: retry.max_attempts: a whole number is needed"),
+    ("providers:\n  - {type: echo, priority: true}\n", "2:18: providers[0].priority: a whole number is needed"),
+    ("providers:\n  - {type: echo, weight: yes}\n", "2:18: providers[0].weight: a number is needed"),
+    ("providers:\n  - {type: echo, weight: .inf}\n", "2:18: providers[0].weight: a finite number is needed"),
+    (ECHO + "metrics: {prometheus: 'yes'}\n", "3:11: metrics.prometheus: true or false is needed"),
+    (ECHO + "routes: [{model: 'a[b'}]\n", "3:11: routes[0].model: the pattern has a [ without a ]"),
+    (
+        "providers:\n  - {type: groq, models: [{id: a, capabilities: [tool]}]}\n",
+        "2:50: providers[0].models[0].capabilities[0]: one of these is needed: 'tools'",
+    ),
+    (
+        "providers:\n  - {type: groq, model: a, extra_headers: {Host: b}}\n",
+        "2:44: providers[0].extra_headers.Host: the router sets this header itself",
+    ),
+    (
+        "providers:\n  - &base {type: echo, name: a, priority: 1}\n  - name: b\n    priority: x\n    <<: *base\n",
+        "4:5: providers[1].priority: a whole number is needed",
+    ),
 ]
 
 
@@ -104,7 +134,7 @@ def test_problems(text: str, told: str) -> None:
 def test_all_problems_at_once_in_the_order_of_the_lines() -> None:
     """One run of the check shows everything."""
     lines = problems("polcy: x\nproviders:\n  - {type: echo, priority: x}\n  - {type: nothing}\nretry: 5\n")
-    assert [line.split(": ")[0] for line in lines] == ["f.yaml:1:1", "f.yaml:3:18", "f.yaml:5:1"]
+    assert [line.split(": ")[0] for line in lines] == ["f.yaml:1:1", "f.yaml:3:18", "f.yaml:4:6", "f.yaml:5:1"]
 
 
 def test_a_key_in_the_file_is_refused_without_repeating_it() -> None:
@@ -115,10 +145,61 @@ def test_a_key_in_the_file_is_refused_without_repeating_it() -> None:
     assert "key-of-groq" not in told
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "api_key_env: gsk_notakey1234567890",
+        "api_key_env: 0123456789abcdef",
+        "api_key_env: abcdef0123456789abcdef0123456789",
+        "extra_headers: {Authorization: gsk_notakey1234567890}",
+        "extra_headers: {X-Api-Key: gsk_notakey1234567890}",
+        "base_url: https://me:gsk_notakey1234567890@one.test/v1",
+        "base_url: https://one.test/v1?key=gsk_notakey1234567890",
+    ],
+)
+def test_a_key_in_a_wrong_place_is_refused_without_repeating_it(line: str) -> None:
+    """Wherever a key is pasted, the answer names the right place and keeps the key to itself."""
+    (told,) = problems(f"providers:\n  - type: groq\n    model: a\n    {line}\n")
+    assert told.startswith("f.yaml:4:")
+    assert "notakey" not in told
+    assert "0123456789" not in told
+
+
+@pytest.mark.parametrize("name", ["GROQ_API_KEY", "hf_token", "MY_VERY_LONG_VARIABLE_NAME_2"])
+def test_names_of_variables_are_taken(name: str) -> None:
+    """What looks like a name is one."""
+    settings = parse(f"providers:\n  - {{type: groq, model: a, api_key_env: {name}}}\n")
+    assert settings.providers[0].api_key_env == name
+
+
+def test_numbers_and_dates_mean_what_an_editor_shows() -> None:
+    """An exponent needs no dot, and a model may be named after a day."""
+    provider = parse("providers:\n  - {type: groq, model: 2026-13-01, weight: 1e-1}\n").providers[0]
+    assert (provider.model, provider.weight) == ("2026-13-01", 0.1)
+
+
+def test_a_pattern_may_hold_a_literal_bracket() -> None:
+    """The way out that the message names works."""
+    assert parse(ECHO + "routes: [{model: 'a[[]b'}]\n").routes[0].model == "a[[]b"
+
+
+@given(st.text(st.sampled_from("ab:-[]{}&*!|>'\"#%@ \n\t0.~<?,\x07")) | st.text())
+def test_no_text_ends_in_anything_but_an_answer(text: str) -> None:
+    """A file that is being written, or is something else entirely, raises nothing that a reload does not expect."""
+    with suppress(SettingsError):
+        parse(text)
+
+
 def test_a_bomb_of_aliases_is_refused() -> None:
     """A small file cannot fill the memory."""
     lines = ["a0: &a0 [1,1,1,1,1,1,1,1,1,1]"]
     lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    assert "more than 100000 values" in problems("\n".join(lines))[0]
+
+
+def test_a_bomb_of_merges_is_refused() -> None:
+    """Merges that double at each step end as early, though they hold nothing."""
+    lines = ["a0: &a0 {}"] + [f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}" for n in range(1, 40)]
     assert "more than 100000 values" in problems("\n".join(lines))[0]
 
 

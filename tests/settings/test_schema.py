@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from llmrouter.brands import BRANDS
+from llmrouter.settings.model import POLICIES
 from llmrouter.settings.schema import json_schema
 
 FILE = Path(__file__).resolve().parents[2] / "config" / "schema.json"
@@ -33,6 +35,13 @@ def test_every_key_is_described() -> None:
         if not is_described(value)
     ]
     assert missing == []
+
+
+def test_an_editor_offers_types_and_policies() -> None:
+    """The words that can stand there are listed."""
+    parts = json_schema()["$defs"]
+    assert parts["ProviderSettings"]["properties"]["type"]["enum"] == sorted(BRANDS)
+    assert parts["Policy"]["enum"] == list(POLICIES)
 
 
 def test_unknown_keys_are_refused_by_the_schema_too() -> None:

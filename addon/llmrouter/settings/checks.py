@@ -12,10 +12,12 @@ from llmrouter.settings.model import ProviderSettings, Settings
 type Finding = tuple[Path, str]
 
 
-def check(settings: Settings, document: Document, brands: Mapping[str, Brand]) -> Iterator[Finding]:
-    """Everything that is wrong between the values."""
+def check_providers(
+    providers: Mapping[int, ProviderSettings], document: Document, brands: Mapping[str, Brand]
+) -> Iterator[Finding]:
+    """What is wrong within and between providers, each given with its place in the list."""
     seen: dict[str, int] = {}
-    for number, provider in enumerate(settings.providers):
+    for number, provider in providers.items():
         path: Path = ("providers", number)
         if provider.name in seen:
             first = document.position(("providers", seen[provider.name], "name"))
@@ -23,7 +25,6 @@ def check(settings: Settings, document: Document, brands: Mapping[str, Brand]) -
             yield (*path, "name"), text
         seen.setdefault(provider.name, number)
         yield from _check_provider(provider, path, brands)
-    yield from _check_routes(settings)
 
 
 def _check_provider(provider: ProviderSettings, path: Path, brands: Mapping[str, Brand]) -> Iterator[Finding]:
@@ -68,7 +69,8 @@ def _is_openai(url: str) -> bool:
     return host == "api.openai.com" or host.endswith(".api.openai.com") or host in ("localhost", "127.0.0.1", "::1")
 
 
-def _check_routes(settings: Settings) -> Iterator[Finding]:
+def check_routes(settings: Settings) -> Iterator[Finding]:
+    """The patterns of routes that match no target of any provider."""
     keys = [
         f"{provider.name}/{model}"
         for provider in settings.providers

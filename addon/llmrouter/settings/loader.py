@@ -1,6 +1,7 @@
 """A configuration file becomes frozen settings, or a list of everything that is wrong with it, by line and column."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,9 +12,9 @@ from pydantic_core import ErrorDetails
 
 from llmrouter.brands import Brand
 from llmrouter.settings import model
-from llmrouter.settings.checks import check
+from llmrouter.settings.checks import Finding, check_providers, check_routes
 from llmrouter.settings.document import Document, read_document
-from llmrouter.settings.model import Settings
+from llmrouter.settings.model import ProviderSettings, Settings
 
 _UNUSED = ("cache", "storage", "metrics")
 _UNUSED_BY_PROVIDER = ("limits", "data")
@@ -25,6 +26,7 @@ _PLAIN = {
     "int_from_float": "a whole number is needed",
     "float_type": "a number is needed",
     "float_parsing": "a number is needed",
+    "finite_number": "a finite number is needed",
     "bool_type": "true or false is needed",
     "bool_parsing": "true or false is needed",
     "tuple_type": "a list is needed: write [one, two], or one `- item` per line",
@@ -88,13 +90,11 @@ def parse_settings(text: str, file: str, brands: Mapping[str, Brand]) -> Setting
     ]
     settings = None
     if not any(problem.key == "syntax" for problem in problems):
-        found = list(_validate(document))
-        if not found:
-            settings = Settings.model_validate(document.value)
-            found = list(check(settings, document, brands))
+        settings, found = _validate(document, brands)
         problems += (_problem(file, document, place, message) for place, message in found)
     if problems or settings is None:
-        raise SettingsError(tuple(sorted(set(problems), key=lambda problem: (problem.line, problem.column))))
+        in_order = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
+        raise SettingsError(tuple(in_order))
     return settings
 
 
@@ -107,22 +107,36 @@ def unused_keys(settings: Settings) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _validate(document: Document) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _validate(document: Document, brands: Mapping[str, Brand]) -> tuple[Settings | None, list[Finding]]:
     value = document.value
     if value is None:
-        yield (), "the file is empty; it needs at least `providers`, see config/providers.example.yaml"
-        return
+        return None, [((), "the file is empty; it needs at least `providers`, see config/providers.example.yaml")]
     if not isinstance(value, dict):
         kind = "list" if isinstance(value, list) else "single value"
-        yield (), f"the file holds a {kind}; a mapping with keys such as `providers` is needed"
-        return
+        return None, [((), f"the file holds a {kind}; a mapping with keys such as `providers` is needed")]
     try:
-        Settings.model_validate(value)
+        settings = Settings.model_validate(value)
     except ValidationError as error:
-        for details in error.errors(include_url=False):
-            # A list whose items are all wrong is reported as empty, too.
-            if details["type"] != "too_short" or not details["input"]:
-                yield _real_path(details["loc"], value), _describe(details)
+        return None, [*_misfits(error, value), *check_providers(_sound_providers(value), document, brands)]
+    providers = dict(enumerate(settings.providers))
+    return settings, [*check_providers(providers, document, brands), *check_routes(settings)]
+
+
+def _misfits(error: ValidationError, value: Any) -> Iterator[Finding]:
+    for details in error.errors(include_url=False):
+        # A list whose items are all wrong is reported as empty, too.
+        if details["type"] != "too_short" or not details["input"]:
+            yield _real_path(details["loc"], value), _describe(details)
+
+
+def _sound_providers(value: Mapping[str, Any]) -> dict[int, ProviderSettings]:
+    """The providers that are right by themselves: what is wrong elsewhere must not hide what they contradict."""
+    listed = value.get("providers")
+    sound = {}
+    for number, item in enumerate(listed if isinstance(listed, list) else ()):
+        with suppress(ValidationError):
+            sound[number] = ProviderSettings.model_validate(item)
+    return sound
 
 
 def _real_path(loc: tuple[str | int, ...], value: Any) -> tuple[str | int, ...]:
@@ -154,7 +168,7 @@ def _describe(details: ErrorDetails) -> str:
         return str(context["error"])
     if kind in _BOUNDS:
         return _BOUNDS[kind].format(**context)
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         return f"one of these is needed: {context['expected']}"
     return _PLAIN.get(kind) or details["msg"][:1].lower() + details["msg"][1:]
 

@@ -14,6 +14,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from llmrouter.calls import Need
 
 _STREAM_BEGINS_S = 30.0
+_KEY_PREFIX = re.compile(r"(sk|gsk|hf|nvapi|xai|pplx|csk|tgp|r8)_|AIza")
+_KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"})
+_FRAMING_HEADERS = frozenset({"host", "connection", "content-length", "content-encoding", "transfer-encoding"})
 POLICIES = ("least_cost", "least_latency", "round_robin", "weighted")
 _LATER_POLICIES = ("quality", "schedule")
 _HOST = re.compile(r"(?!\d+(\.\d+)*\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
@@ -61,14 +64,18 @@ def _check_url(url: str) -> str:
 def _check_glob(glob: str) -> str:
     if glob != glob.strip():
         raise ValueError("the pattern has spaces around it; leave them out")
-    if glob.count("[") != glob.count("]"):
-        raise ValueError("the pattern has a [ without a ] (or the other way round); write [[] for a literal [")
+    if "[" in re.sub(r"\[!?\]?[^\]]*\]", "", glob):
+        raise ValueError("the pattern has a [ without a ]; write [[] for a literal [")
     return glob
 
 
 def _check_header(name: str) -> str:
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
         raise ValueError("this is not a header name; use letters, digits and hyphens")
+    if name.lower() in _KEY_HEADERS:
+        raise ValueError("a key must not stand in this file; name its environment variable in `api_key_env`")
+    if name.lower() in _FRAMING_HEADERS:
+        raise ValueError("the router sets this header itself; leave it out")
     return name
 
 
@@ -79,22 +86,33 @@ def _check_header_value(value: str) -> str:
 
 
 def _check_variable(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or _looks_like_key(name):
         raise ValueError("the name of an environment variable is needed (not the key itself), such as GROQ_API_KEY")
     return name
 
 
+def _looks_like_key(name: str) -> bool:
+    """Whether somebody wrote the key where its variable's name belongs: the name is printed, the key must not be."""
+    has_prefix = len(name) >= 20 and _KEY_PREFIX.match(name) is not None
+    is_one_word = len(name) >= 24 and "_" not in name
+    return (has_prefix or is_one_word) and any(character.isdigit() for character in name)
+
+
 type Host = Annotated[str, AfterValidator(_check_host)]
 type Url = Annotated[str, AfterValidator(_check_url)]
-type Policy = Annotated[str, AfterValidator(_check_policy)]
+type Policy = Annotated[str, AfterValidator(_check_policy), Field(json_schema_extra={"enum": list(POLICIES)})]
 type Glob = Annotated[str, Field(min_length=1), AfterValidator(_check_glob)]
 type HeaderName = Annotated[str, AfterValidator(_check_header)]
 type HeaderValue = Annotated[str, AfterValidator(_check_header_value)]
 type VariableName = Annotated[str, AfterValidator(_check_variable)]
-type Seconds = Annotated[float, Field(gt=0)]
-type Share = Annotated[float, Field(ge=0, le=1)]
-type Price = Annotated[float, Field(ge=0)]
-type PositiveInt = Annotated[int, Field(ge=1)]
+# Strict: `yes` and "10" are no numbers, here as in the JSON Schema.
+type Seconds = Annotated[float, Field(gt=0, strict=True)]
+type Wait = Annotated[float, Field(ge=0, strict=True)]
+type Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+type Weight = Annotated[float, Field(gt=0, strict=True)]
+type Price = Annotated[float, Field(ge=0, strict=True)]
+type PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+type Flag = Annotated[bool, Field(strict=True)]
 
 
 class _Frozen(BaseModel):
@@ -121,7 +139,7 @@ class BreakerSettings(_Frozen):
     """This many failures one after another open the breaker."""
     recovery_seconds: Seconds = 30
     """How long an open breaker waits before it lets one request try again."""
-    failure_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
+    failure_rate: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.5
     """This share of failed requests within the window opens the breaker, above 0 and up to 1."""
     window_seconds: Seconds = 60
     """How far back the failure rate looks."""
@@ -165,14 +183,14 @@ class LimitSettings(_Frozen):
     """US dollars per day."""
     usd_per_month: Price | None = None
     """US dollars per month."""
-    max_wait_seconds: Annotated[float, Field(ge=0)] | None = None
+    max_wait_seconds: Wait | None = None
     """How long a request may wait for quota before the next target is tried."""
 
 
 class DataSettings(_Frozen):
     """What happens to prompts."""
 
-    trains_on_prompts: bool | None = None
+    trains_on_prompts: Flag | None = None
     """Whether the provider may train on what it is sent; in a route: whether it is allowed to."""
     region: str | None = None
     """Where the prompts are processed, such as us or eu."""
@@ -193,7 +211,7 @@ class ModelSettings(_Frozen):
     """Everything it can do beyond plain chat; default: not known, so it is tried."""
     quality: Share | None = None
     """How good it is, from 0 to 1; routes can ask for a minimum."""
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Weight = 1.0
     """Its share under the policy weighted; multiplied by the provider's weight."""
 
 
@@ -218,7 +236,7 @@ class ProviderSettings(_Frozen):
     """Only `caller`, on type openai: the app's own key is used, and sent to OpenAI only."""
     base_url: Url | None = None
     """Where the API is, up to and without /chat/completions; default: the usual one of the type."""
-    priority: int = 10
+    priority: Annotated[int, Field(strict=True)] = 10
     """Lower tiers are tried first; the policy orders within a tier."""
     models: tuple[ModelSettings, ...] = ()
     """The models, one by one; not together with `model`."""
@@ -234,11 +252,11 @@ class ProviderSettings(_Frozen):
     """How long this provider may take."""
     data: DataSettings = DataSettings()
     """What this provider does with prompts; read, but not yet acted on in this version."""
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Weight = 1.0
     """Its share under the policy weighted; multiplied by the model's weight."""
     mock_failure_rate: Share = 0.0
     """Type echo only: this share of the requests fails, from 0 to 1."""
-    mock_latency_seconds: Annotated[float, Field(ge=0)] = 0.0
+    mock_latency_seconds: Wait = 0.0
     """Type echo only: seconds before the answer begins."""
 
 
@@ -264,7 +282,7 @@ class RetrySettings(_Frozen):
     """How many attempts one call may make in all."""
     deadline_seconds: Seconds = 600
     """Seconds over all attempts of one call."""
-    max_wait_seconds: Annotated[float, Field(ge=0)] = 15
+    max_wait_seconds: Wait = 15
     """A target that fails and is back this soon is waited for, when nothing else is left."""
 
 
@@ -295,7 +313,7 @@ class StorageSettings(_Frozen):
 class MetricsSettings(_Frozen):
     """How the router is measured; read, but not yet acted on in this version."""
 
-    prometheus: bool = True
+    prometheus: Flag = True
     """Whether /metrics is offered."""
 
 
@@ -311,7 +329,7 @@ class LoggingSettings(_Frozen):
 class InspectionSettings(_Frozen):
     """What mitmweb shows."""
 
-    max_stream_kibibytes: Annotated[int, Field(ge=0)] = 256
+    max_stream_kibibytes: Annotated[int, Field(ge=0, strict=True)] = 256
     """How much of a streamed answer is kept for inspection, in KiB."""
 
 

@@ -9,7 +9,6 @@ import logging
 import os
 import uuid
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +36,8 @@ logger = logging.getLogger(__name__)
 _RELOAD_LOOK_S = 1.0
 _OPENAI_HEADERS = ("openai-organization", "openai-project")
 _KIBIBYTE = 1024
+# nginx's code for a client that closed its request; nobody receives it, it stands in the recorded flow.
+_CLIENT_GONE_STATUS = 499
 _NOT_CONFIGURED = "The router has no valid configuration. Its log says what is wrong."
 
 
@@ -143,9 +144,10 @@ class LLMRouter:
         exchange = self._exchanges.get(flow.id)
         if exchange is None or not exchange.is_routed or flow.response is not None:
             return
-        flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))
         if self._runtime is None:
+            flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))
             return
+        flow.response = flows.error_response(InternalError("The router did not answer."))
         try:
             await self._answer(flow, exchange, self._runtime)
         except RouterError as error:
@@ -215,6 +217,8 @@ class LLMRouter:
         keep = settings.inspection.max_stream_kibibytes * _KIBIBYTE
         answer = await exchange.answer(runtime.gateway, call, keep)
         if answer is None:
+            flow.response = flows.make_response(_CLIENT_GONE_STATUS, {})
+            flow.comment = "the client hung up before an answer came"
             return
         if exchange.body is None:
             flow.response = flows.make_response(answer.status, answer.headers, answer.body)
@@ -304,11 +308,16 @@ class LLMRouter:
     async def _watch(self, runtime: Runtime) -> None:
         while True:
             await asyncio.sleep(_RELOAD_LOOK_S)
-            hosts = runtime.settings.intercept
-            if runtime.reload_if_changed() and runtime.settings.intercept != hosts:
-                with suppress(CaError):
-                    self._prepare_ca()
-                    ctx.master.addons.get("tlsconfig").configure({"confdir"})
+            try:
+                self._reload(runtime)
+            except Exception:
+                logger.exception("the settings could not be reloaded")
+
+    def _reload(self, runtime: Runtime) -> None:
+        hosts = runtime.settings.intercept
+        if runtime.reload_if_changed() and runtime.settings.intercept != hosts:
+            self._prepare_ca()
+            ctx.master.addons.get("tlsconfig").configure({"confdir"})
 
 
 def _is_api_port(mode: mode_specs.ProxyMode) -> bool:

@@ -125,7 +125,11 @@ class Runtime:
             self._log.close()
         logging_settings = self.settings.logging
         is_wanted = logging_settings.decisions == "json" and (self._may_print or logging_settings.file is not None)
-        self._log = DecisionLog(logging_settings.file) if is_wanted else None
+        try:
+            self._log = DecisionLog(logging_settings.file) if is_wanted else None
+        except OSError as error:
+            self._log = None
+            logger.error("logging.file: decisions cannot be written to %s: %s", logging_settings.file, error.strerror)  # noqa: TRY400 - a traceback would bury the line that helps
         self.gateway.observers = [] if self._log is None else [self._log]
 
     def _stamp_now(self) -> tuple[int, int] | None:

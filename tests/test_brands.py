@@ -4,7 +4,10 @@ import pytest
 
 from llmrouter.brands import BRANDS, Brand
 
-HOSTED = ("openai", "groq", "openrouter", "nvidia_nim", "huggingface", "together")
+HOSTED = (
+    *("openai", "groq", "openrouter", "nvidia_nim", "huggingface", "together"),
+    *("mistral", "deepseek", "cerebras", "fireworks", "deepinfra", "xai", "gemini"),
+)
 LOCAL = ("ollama", "vllm", "llama_cpp", "lm_studio")
 
 
@@ -39,6 +42,13 @@ def test_the_keys_are_those_that_users_know() -> None:
         "nvidia_nim": "NVIDIA_NIM_KEY",
         "huggingface": "HUGGINGFACE_API_TOKEN",
         "together": "TOGETHER_API_KEY",
+        "mistral": "MISTRAL_API_KEY",
+        "deepseek": "DEEPSEEK_API_KEY",
+        "cerebras": "CEREBRAS_API_KEY",
+        "fireworks": "FIREWORKS_API_KEY",
+        "deepinfra": "DEEPINFRA_API_KEY",
+        "xai": "XAI_API_KEY",
+        "gemini": "GEMINI_API_KEY",
     }
 
 

@@ -59,6 +59,17 @@ async def test_a_missing_configuration_ends_the_start(tmp_path: Path) -> None:
     assert code != 0
 
 
+async def test_a_provider_that_is_the_router_itself_ends_the_start(tmp_path: Path) -> None:
+    """vLLM's usual port is the router's own, and a loop would spend every deadline."""
+    config = {"providers": [{"type": "vllm", "model": "m", "base_url": "http://localhost:9/v1"}]}
+    router = RouterProcess(tmp_path, config, options=("--listen-port", "9"))
+    code = await asyncio.to_thread(router.process.wait, 30)
+    await asyncio.to_thread(router.wait_for_log, "Provider vllm has the router's own address")
+    await asyncio.to_thread(router.stop)
+
+    assert code != 0
+
+
 async def test_a_provider_without_its_key_is_left_out(start_router: StartRouter, fake: FakeProvider) -> None:
     """A warning names the variable; the others work."""
     config = routed_to(fake)

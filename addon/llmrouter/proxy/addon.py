@@ -92,6 +92,7 @@ class LLMRouter:
             logger.error("%s", error)  # noqa: TRY400 - as above
             return
         self._listen()
+        self._refuse_loops(self._runtime)
         self._say_what_runs(self._runtime)
 
     def running(self) -> None:
@@ -298,6 +299,12 @@ class LLMRouter:
         if not server.is_running:
             spawn(server.servers.update([mode_specs.ProxyMode.parse(mode) for mode in modes]), "opening the ports")
 
+    def _refuse_loops(self, runtime: Runtime) -> None:
+        """A provider that is the router itself would be asked again and again, until every deadline."""
+        ports = {ctx.options.llmrouter_api_port, ctx.options.listen_port or 8080}
+        for name in runtime.providers_at(ports):
+            logger.error("Provider %s has the router's own address: give another base_url or llmrouter_api_port.", name)
+
     def _say_what_runs(self, runtime: Runtime) -> None:
         if runtime.target_keys:
             logger.info("llmrouter: targets from %s: %s.", runtime.config, ", ".join(runtime.target_keys))
@@ -315,7 +322,10 @@ class LLMRouter:
 
     def _reload(self, runtime: Runtime) -> None:
         hosts = runtime.settings.intercept
-        if runtime.reload_if_changed() and runtime.settings.intercept != hosts:
+        if not runtime.reload_if_changed():
+            return
+        self._refuse_loops(runtime)
+        if runtime.settings.intercept != hosts:
             self._prepare_ca()
             ctx.master.addons.get("tlsconfig").configure({"confdir"})
 

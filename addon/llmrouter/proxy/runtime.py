@@ -3,8 +3,9 @@
 import logging
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from llmrouter.brands import BRANDS
 from llmrouter.clock import Clock
@@ -73,6 +74,15 @@ class Runtime:
     def target_keys(self) -> list[str]:
         """The targets, by their keys."""
         return [target.key for target in self.gateway.router.catalogue.targets]
+
+    def providers_at(self, ports: Collection[int]) -> list[str]:
+        """The providers whose address is one of these ports of this machine, which are the router's own."""
+        addresses = {t.provider: urlsplit(t.base_url) for t in self.gateway.router.catalogue.targets if t.base_url}
+        return [
+            name
+            for name, address in addresses.items()
+            if address.hostname in ("localhost", "127.0.0.1", "::1") and address.port in ports
+        ]
 
     def serves(self, model: str) -> bool:
         """Whether any target or route is meant for a requested model, able or not at this moment."""

@@ -1,0 +1,33 @@
+"""`llmrouter providers`: the brands that the router knows, and which of their keys are set."""
+
+import json
+import os
+from collections.abc import Mapping
+
+import click
+
+from llmrouter.brands import BRANDS, Brand
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def providers(as_json: bool) -> None:
+    """Lists the provider types, their addresses, and whether their key is set."""
+    rows = [_row(brand, os.environ) for brand in BRANDS.values()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
+    for row in [{name: name for name in widths}, *rows]:
+        click.echo("  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip())
+
+
+def _row(brand: Brand, environ: Mapping[str, str]) -> dict[str, str]:
+    is_set = bool(brand.key_env and environ.get(brand.key_env))
+    return {
+        "type": brand.name,
+        "wire format": brand.wire_format,
+        "address": brand.base_url or "-",
+        "key variable": brand.key_env or "-",
+        "key": "set" if is_set else "not set" if brand.key_required else "not needed",
+    }

@@ -103,8 +103,8 @@ class Preferences:
 class Call:
     """One request of a client, checked.
 
-    `body` is the OpenAI JSON as it was sent. `input_characters` is the length of the prompt's JSON text, for
-    estimates; `max_output_tokens` is the client's own limit.
+    `body` is the OpenAI JSON as it was sent. `input_characters` is the length of the prompt's JSON text
+    without media, for estimates; `max_output_tokens` is the client's own limit.
     """
 
     id: str

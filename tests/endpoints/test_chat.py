@@ -89,3 +89,12 @@ def test_a_chunk_that_the_client_must_not_see_is_no_event() -> None:
     """Hidden usage leaves no empty event behind."""
     assert chat.render_chunk(Chunk(b"", False, None, {})) == b""
     assert chat.render_chunk(Chunk(b"{}", False, None, {})) == b"data: {}\n\n"
+
+
+def test_media_do_not_count_as_prompt_text() -> None:
+    """A picture of a megabyte is no million characters of text; a picture's address is."""
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 1_000_000}}
+    linked = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    sound = {"type": "input_audio", "input_audio": {"data": "A" * 1_000_000, "format": "wav"}}
+    assert parse(messages=[{"role": "user", "content": [picture, sound]}]).input_characters < 400
+    assert parse(messages=[{"role": "user", "content": [linked]}]).input_characters > 90

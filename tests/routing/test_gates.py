@@ -34,7 +34,6 @@ TEN_DOLLARS = PriceSettings(input=10, output=10)
             "the prompt has at least 101 tokens, and its window is 100",
         ),
         ({"context_window": None}, {"input_characters": 10**9}, {}, None),
-        ({"context_window": 100}, {"input_characters": 10**9, "needs": frozenset({Need.VISION})}, {}, None),
         ({"quality": 0.6}, {}, {"min_quality": 0.6}, None),
         ({"quality": 0.5}, {}, {"min_quality": 0.6}, "its quality is 0.5, and the route wants 0.6"),
         ({"quality": None}, {}, {"min_quality": 0.6}, "its quality is not known, and the route wants 0.6"),

@@ -13,6 +13,8 @@ PATH = "/v1/chat/completions"
 DONE = b"data: [DONE]\n\n"
 
 _PART_NEEDS = {"image_url": Need.VISION, "input_audio": Need.AUDIO, "file": Need.FILES}
+# What browsers and servers take as a URL; a longer one is data.
+_LONGEST_PLAIN_URL = 8000
 _FORMAT_NEEDS = {"json_schema": Need.JSON_SCHEMA, "json_object": Need.JSON_OBJECT}
 
 
@@ -36,7 +38,7 @@ def parse(body: bytes, default_model: str, *, id: str, caller: Caller, preferenc
         stream=stream,
         include_usage=options.get("include_usage") is True,
         needs=frozenset(_needs_of_messages(fields) | _needs_of_options(fields)),
-        input_characters=fields.size_of("messages") + fields.size_of("tools"),
+        input_characters=fields.size_of("messages") - _media_characters(fields["messages"]) + fields.size_of("tools"),
         max_output_tokens=next((limit for limit in limits if limit is not None), None),
         caller=caller,
         preferences=preferences,
@@ -100,6 +102,14 @@ def _needs_of_message(message: Any, where: str) -> set[Need]:
         )
     kinds = {part.get("type") for part in content if isinstance(part, dict)}
     return {need for kind, need in _PART_NEEDS.items() if kind in kinds}
+
+
+def _media_characters(messages: list[dict[str, Any]]) -> int:
+    """How much of the messages is pictures, sound and files in base64, which no model counts by its characters."""
+    parts = (part for message in messages if isinstance(message.get("content"), list) for part in message["content"])
+    members = (part.get(kind) for part in parts if isinstance(part, dict) for kind in _PART_NEEDS)
+    values = (value for member in members if isinstance(member, dict) for value in member.values())
+    return sum(len(value) for value in values if isinstance(value, str) and len(value) > _LONGEST_PLAIN_URL)
 
 
 def _needs_of_options(fields: JsonObject) -> set[Need]:

@@ -1,6 +1,6 @@
 """Reasons to leave a target out of a plan, each in words that the decision record shows."""
 
-from llmrouter.calls import Call, Need
+from llmrouter.calls import Call
 from llmrouter.routing.prices import estimate_usd
 from llmrouter.settings.model import RouteSettings
 from llmrouter.targets import Target
@@ -8,8 +8,6 @@ from llmrouter.targets import Target
 # English has about five characters a token on today's tokenizers, other scripts and code fewer (provider reference,
 # section 14). The gate uses more: to leave out a target that could have served is worse than one refused attempt.
 _MOST_CHARACTERS_PER_TOKEN = 6
-# A picture or a recording stands in the prompt as base64, whose length says nothing about its tokens.
-_MEDIA = frozenset({Need.VISION, Need.AUDIO, Need.FILES})
 _CHARACTERS_PER_TOKEN = 4
 _EXPECTED_OUTPUT_TOKENS = 500
 
@@ -21,7 +19,7 @@ def refuse(target: Target, call: Call, route: RouteSettings | None) -> str | Non
         return f"the client asked for provider {pinned}"
     if target.capabilities is not None and (missing := call.needs - target.capabilities):
         return f"it cannot do: {', '.join(sorted(missing))}"
-    least_tokens = 0 if call.needs & _MEDIA else call.input_characters // _MOST_CHARACTERS_PER_TOKEN
+    least_tokens = call.input_characters // _MOST_CHARACTERS_PER_TOKEN
     if target.context_window is not None and least_tokens > target.context_window:
         return f"the prompt has at least {least_tokens} tokens, and its window is {target.context_window}"
     if route is not None and route.min_quality is not None:

@@ -280,6 +280,19 @@ async def test_the_final_error_says_when_to_come_back(tmp_path: Path) -> None:
         assert told.json["error"]["code"] == "rate_limit_exceeded"
 
 
+async def test_a_refusal_that_quotes_keys_is_relayed_without_them(tmp_path: Path) -> None:
+    """Neither the provider's key nor the app's stands in any member of a relayed error."""
+    quoting = {"message": "no: key-of-groq", "type": "key-of-groq", "param": "key-of-the-app", "code": "key-of-groq"}
+    async with (
+        FakeProvider(default=Status(422, {"error": quoting})) as groq,
+        gateway(tmp_path, provider("groq", groq, type="groq"), environ={"GROQ_API_KEY": "key-of-groq"}) as router,
+    ):
+        told = await router.ask()
+
+        assert told.answer.status == 422
+        assert b"key-of" not in told.body
+
+
 async def test_a_short_rest_is_waited_for(tmp_path: Path) -> None:
     """One target, a rest of milliseconds: the client waits instead of failing."""
     async with (

@@ -159,7 +159,7 @@ class _Run:
                     if frames := b"".join(map(chat.render_chunk, chunks)):
                         yield frames
         except AttemptFailed as failure:
-            broken = AttemptFailed(Outcome.BROKEN_STREAM, self._safe(attempt, failure), failure.status)
+            broken = AttemptFailed(Outcome.BROKEN_STREAM, self._safe(attempt, failure.message), failure.status)
             self._attempt_ended(attempt, broken)
             self._account(attempt.target, usage)
             self.end("broken", 200, broken.message)
@@ -206,15 +206,19 @@ class _Run:
         outcome = Outcome.SUCCESS if failure is None else failure.outcome
         record = AttemptRecord(attempt.target.key, outcome, now - attempt.started, attempt.first_content_s)
         if failure is not None:
-            failure.message = self._safe(attempt, failure)
+            failure.message = self._safe(attempt, failure.message)
+            if failure.error is not None:
+                error = failure.error.items()
+                failure.error = {k: self._safe(attempt, v) if isinstance(v, str) else v for k, v in error}
             record.status, record.message = failure.status, failure.message
         self.decision.attempts.append(record)
         wait_s = None if failure is None else failure.retry_after_s
         self._health.record(attempt.target, outcome, wait_s, attempt.first_content_s, now, attempt.started)
 
-    def _safe(self, attempt: Attempt, failure: AttemptFailed) -> str:
+    def _safe(self, attempt: Attempt, text: str) -> str:
         secrets = (attempt.target.credential, self.call.caller.authorization)
-        return redact(failure.message, [secret.get_secret_value() for secret in secrets if secret is not None])
+        values = [secret.get_secret_value() for secret in secrets if secret is not None]
+        return redact(text, [*values, *(value.removeprefix("Bearer ") for value in values)])
 
     def _account(self, target: Target, usage: Usage | None) -> None:
         decision = self.decision

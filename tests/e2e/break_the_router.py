@@ -11,7 +11,7 @@ def _raise(*_: Any, **__: Any) -> Any:
     raise RuntimeError("a defect, with key-of-the-app in its message")
 
 
-if os.environ["BREAK_METHOD"] == "render_chunk":
-    chat.render_chunk = _raise
+if hasattr(chat, os.environ["BREAK_METHOD"]):
+    setattr(chat, os.environ["BREAK_METHOD"], _raise)
 else:
     setattr(LLMRouter, os.environ["BREAK_METHOD"], _raise)

@@ -41,6 +41,7 @@ CASES: list[Any] = [
     ({"messages": [USER], "tools": {}}, "expected an array", "tools"),
     ({"messages": [USER], "stream_options": {"include_usage": True}}, "only allowed when", "stream_options"),
     (b'{"messages": [{"role": "user", "content": "\xff"}]}', "not valid JSON", "messages"),
+    (b'{"messages": [{"role": "user"}], "logprobs": "\xff"}', "not valid JSON", "logprobs"),
     (b'{"messages":' + b"[" * 100_000, "not valid JSON", None),
 ]
 

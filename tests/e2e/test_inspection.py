@@ -53,6 +53,32 @@ async def test_a_rerouted_flow_shows_what_the_provider_got(
     assert not [secret for secret in SECRETS if secret in everything]
 
 
+async def test_requests_that_fail_leave_no_key_behind(
+    start_router: StartRouter, fake: FakeProvider, tmp_path: Path
+) -> None:
+    """Bad JSON, too large, cut short, a local page: the recorded flow has no key, whatever became of the request."""
+    router = await start_router(priced(fake, max_request_mebibytes=1), options=("-w", str(tmp_path / "flows"), "-v"))
+    headers = KEY | {"cookie": "cookie-of-the-app", "api-key": "key-of-the-app"}
+    async with httpx.AsyncClient(proxy=router.proxy_url, verify=router.tls(), trust_env=False) as client:
+        statuses = [
+            (await client.post(URL, content=b"{bad", headers=headers)).status_code,
+            (await client.post(URL, content=b"x" * 2_000_000, headers=headers)).status_code,
+            (await client.get("http://llmrouter.local/", headers=headers)).status_code,
+        ]
+    request_line = b"POST /v1/chat/completions HTTP/1.1\r\nauthorization: Bearer key-of-the-app\r\nhost: x\r\n"
+    for begun in (request_line, request_line + b"content-length: 9\r\n\r\n{"):
+        _, writer = await asyncio.open_connection("127.0.0.1", router.api_port)
+        writer.write(begun)
+        await writer.drain()
+        writer.close()
+    await asyncio.to_thread(router.wait_for_log, "client disconnect", count=4)
+    await asyncio.to_thread(router.stop)
+
+    assert statuses == [400, 413, 404]
+    everything = (tmp_path / "flows").read_text(errors="replace") + "\n".join(router.log)
+    assert not [secret for secret in (*SECRETS, "cookie-of-the-app") if secret in everything]
+
+
 async def test_long_streams_are_kept_up_to_the_limit(
     start_router: StartRouter, fake: FakeProvider, tmp_path: Path
 ) -> None:

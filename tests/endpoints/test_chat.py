@@ -72,7 +72,9 @@ def test_an_empty_model_is_the_default_one() -> None:
     assert parse(model="").model == "default"
 
 
-@pytest.mark.parametrize("content", [None, "", "text", [], [{"type": "text", "text": "x"}], [5, None, "odd"]])
+@pytest.mark.parametrize(
+    "content", [None, "", "text", [], [{"type": "text", "text": "x"}], [5, None, "odd"], [{"type": []}]]
+)
 def test_contents_that_are_the_providers_to_judge(content: Any) -> None:
     """Only the shape that the router reads is checked."""
     assert parse(messages=[{"role": "assistant", "content": content}]).needs == frozenset()

@@ -61,15 +61,17 @@ def _read_object(body: bytes) -> JsonObject:
 
 def _expect(fields: JsonObject, name: str, kind: type, wanted: str) -> Any:
     """A member of the right type, or None where it is absent or null."""
-    if name not in fields:
-        return None
-    try:
-        value = fields[name]
-    except ValueError as error:
-        raise InvalidRequest(f"'{name}' is not valid JSON: {error}.", param=name) from None
+    value = _read(fields, name)
     if value is None or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
         return value
     raise InvalidRequest(f"Invalid type for '{name}': expected {wanted}, but got {_name_of(value)}.", param=name)
+
+
+def _read(fields: JsonObject, name: str) -> Any:
+    try:
+        return fields.get(name)
+    except ValueError as error:
+        raise InvalidRequest(f"'{name}' is not valid JSON: {error}.", param=name) from None
 
 
 def _needs_of_messages(fields: JsonObject) -> set[Need]:
@@ -100,7 +102,7 @@ def _needs_of_message(message: Any, where: str) -> set[Need]:
             f"Invalid type for '{where}.content': expected {wanted}, but got {_name_of(content)}.",
             param=f"{where}.content",
         )
-    kinds = {part.get("type") for part in content if isinstance(part, dict)}
+    kinds = [part.get("type") for part in content if isinstance(part, dict)]
     return {need for kind, need in _PART_NEEDS.items() if kind in kinds}
 
 
@@ -116,16 +118,16 @@ def _needs_of_options(fields: JsonObject) -> set[Need]:
     needs: set[Need] = set()
     if _expect(fields, "tools", list, "an array") or _expect(fields, "functions", list, "an array"):
         needs.add(Need.TOOLS)
-        if fields.get("parallel_tool_calls") is True:
+        if _read(fields, "parallel_tool_calls") is True:
             needs.add(Need.PARALLEL_TOOLS)
     form = _expect(fields, "response_format", dict, "an object") or {}
     if isinstance(kind := form.get("type"), str) and kind in _FORMAT_NEEDS:
         needs.add(_FORMAT_NEEDS[kind])
     if (_expect(fields, "n", int, "an integer") or 1) > 1:
         needs.add(Need.SEVERAL_CHOICES)
-    if fields.get("logprobs"):
+    if _read(fields, "logprobs"):
         needs.add(Need.LOGPROBS)
-    if fields.get("seed") is not None:
+    if _read(fields, "seed") is not None:
         needs.add(Need.SEED)
     return needs
 

@@ -59,6 +59,7 @@ class LLMRouter:
 
     def load(self, loader: Loader) -> None:
         """Adds our options, and closes what mitmproxy leaves open by default (design D6)."""
+        logging.getLogger("mitmproxy.proxy.server").addFilter(flows.hide_credentials_in_log)
         loader.add_option(
             "llmrouter_config", str, "", "The router's configuration file; default: config/providers.yaml."
         )
@@ -188,18 +189,25 @@ class LLMRouter:
             tunnels.is_intercepted(name, self._hosts) for name in (request.host, flow.client_conn.sni)
         )
         if request.host == tunnels.LOCAL_HOST or (on_api_port and path.startswith("/llmrouter/")):
+            flows.take_credentials(request)
             flow.response = flows.error_response(NoTarget(f"There is no page at {path}."))
         elif self._runtime is None:
+            flows.take_credentials(request)
             flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))
         elif is_ours and request.method == "POST" and path == chat.PATH:
             limit = self._runtime.settings.max_request_mebibytes * _KIBIBYTE * _KIBIBYTE
-            self._exchanges[flow.id] = Exchange(flow.client_conn.id, is_routed=True, max_body_bytes=limit)
+            exchange = Exchange(flow.client_conn.id, is_routed=True, max_body_bytes=limit)
+            self._exchanges[flow.id] = exchange
+            exchange.credentials = flows.take_credentials(request)
+            # mitmproxy's stream_large_bodies would send it to OpenAI while it still comes in.
+            request.stream = False
         else:
             self._pass_through(flow)
 
     def _pass_through(self, flow: http.HTTPFlow) -> None:
         exchange = self._exchanges.setdefault(flow.id, Exchange(flow.client_conn.id, is_routed=False))
         exchange.is_routed = False
+        flows.put_credentials_back(flow.request, exchange.credentials)
         flows.take_router_headers(flow.request)
         exchange.original = flow.request
         flow.request = flows.without_credentials(flow.request)
@@ -208,13 +216,12 @@ class LLMRouter:
     async def _answer(self, flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime) -> None:
         settings = runtime.settings
         body = flows.decoded_body(flow.request, exchange.max_body_bytes)
-        call = self._read_call(flow, body, runtime.default_model)
+        call = _read_call(flow, exchange, body, runtime.default_model)
         if settings.unmatched == "passthrough" and not runtime.serves(call.model):
             flow.response = None
             self._pass_through(flow)
             return
         flows.take_router_headers(flow.request)
-        flows.take_credential(flow.request)
         keep = settings.inspection.max_stream_kibibytes * _KIBIBYTE
         answer = await exchange.answer(runtime.gateway, call, keep)
         if answer is None:
@@ -244,20 +251,6 @@ class LLMRouter:
         exchange.body = None
         flow.response = flows.make_response(answer.status, answer.headers, b"".join(pieces))
 
-    def _read_call(self, flow: http.HTTPFlow, body: bytes, default_model: str) -> Call:
-        headers = flow.request.headers
-        authorization = headers.get("authorization")
-        openai = {name: headers[name] for name in _OPENAI_HEADERS if name in headers}
-        caller = Caller(SecretStr(authorization) if authorization else None, openai)
-        asked = {
-            name.lower().removeprefix(flows.ROUTER_HEADER_PREFIX): value
-            for name, value in headers.items()
-            if name.lower().startswith(flows.ROUTER_HEADER_PREFIX)
-        }
-        preferences = _read_preferences(asked)
-        id = f"req-{uuid.uuid4().hex}"
-        return chat.parse(body, default_model, id=id, caller=caller, preferences=preferences)
-
     def _forget(self, flow: http.HTTPFlow) -> None:
         exchange = self._exchanges.pop(flow.id, None)
         if exchange is None:
@@ -269,6 +262,7 @@ class LLMRouter:
             flow.request.data.content = None
 
     def _deny(self, flow: http.HTTPFlow) -> None:
+        flows.take_credentials(flow.request)
         logger.exception("the router failed on a request, which was not sent anywhere")
         flow.response = flows.error_response(InternalError("The router failed on this request. Its log says why."))
 
@@ -367,6 +361,21 @@ def _client_drain(flow: http.HTTPFlow) -> Callable[[], Awaitable[None]] | None:
     handler = server.connections.get(flow.client_conn.id) if server else None
     io = handler.transports.get(flow.client_conn) if handler else None
     return io.writer.drain if io is not None and io.writer is not None else None
+
+
+def _read_call(flow: http.HTTPFlow, exchange: Exchange, body: bytes, default_model: str) -> Call:
+    headers = flow.request.headers
+    authorization = next(iter(exchange.credentials.get("authorization", ())), None)
+    openai = {name: headers[name] for name in _OPENAI_HEADERS if name in headers}
+    caller = Caller(SecretStr(authorization) if authorization else None, openai)
+    asked = {
+        name.lower().removeprefix(flows.ROUTER_HEADER_PREFIX): value
+        for name, value in headers.items()
+        if name.lower().startswith(flows.ROUTER_HEADER_PREFIX)
+    }
+    preferences = _read_preferences(asked)
+    id = f"req-{uuid.uuid4().hex}"
+    return chat.parse(body, default_model, id=id, caller=caller, preferences=preferences)
 
 
 def _read_preferences(asked: dict[str, str]) -> Preferences:

@@ -81,8 +81,9 @@ class StreamBody:
 class Exchange:
     """A request that the router has seen: passed through, or answered by a task that ends when the client leaves.
 
-    `original` is a passed-through request with its credential, which the recorded flow does not hold.
-    `can_stream` is set by the layer that knows how to; `when_done` is called at the end of the flow.
+    `original` is a passed-through request with its credentials, which the recorded flow does not hold; `credentials`
+    are those of a routed one. `can_stream` is set by the layer that knows how to; `when_done` is called at the end of
+    the flow.
     """
 
     def __init__(self, client_id: str, *, is_routed: bool, max_body_bytes: int = 0) -> None:
@@ -92,6 +93,7 @@ class Exchange:
         self.can_stream = False
         self.body: StreamBody | None = None
         self.original: Request | None = None
+        self.credentials: dict[str, list[str]] = {}
         self.when_done: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_abandoned = False

@@ -1,5 +1,7 @@
 """What stands in recorded flows: responses to clients, requests as a provider got them, and never a key."""
 
+import logging
+import re
 import zlib
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -12,6 +14,7 @@ from llmrouter.providers.wire import UpstreamRequest
 
 REDACTED = "[redacted by llmrouter]"
 ROUTER_HEADER_PREFIX = "x-llmrouter-"
+_QUOTED_CREDENTIAL = re.compile(r"(?i)((?:authorization|api-key|x-goog-api-key|cookie):)(?:(?!\\r|\\n).)*")
 _SECRET_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization")
 
 
@@ -37,20 +40,24 @@ def stream_response(answer: Answer, http_version: str) -> http.Response:
     return response
 
 
-def take_credential(request: http.Request) -> str | None:
-    """The client's Authorization, which the recorded request then no longer holds."""
-    value = request.headers.get("authorization")
-    if value is not None:
-        request.headers["authorization"] = REDACTED
-    return value
+def take_credentials(request: http.Request) -> dict[str, list[str]]:
+    """The client's credentials by header name, which the recorded request then no longer holds."""
+    taken = {name: request.headers.get_all(name) for name in _SECRET_HEADERS if name in request.headers}
+    for name in taken:
+        request.headers[name] = REDACTED
+    return taken
+
+
+def put_credentials_back(request: http.Request, taken: Mapping[str, list[str]]) -> None:
+    """Undoes `take_credentials`, for a request that is passed through after all."""
+    for name, values in taken.items():
+        request.headers.set_all(name, values)
 
 
 def without_credentials(request: http.Request) -> http.Request:
     """A copy for the record."""
     shown = request.copy()
-    for name in _SECRET_HEADERS:
-        if name in shown.headers:
-            shown.headers[name] = REDACTED
+    take_credentials(shown)
     return shown
 
 
@@ -60,6 +67,13 @@ def take_router_headers(request: http.Request) -> dict[str, str]:
     for name in [name for name in request.headers if name.lower().startswith(ROUTER_HEADER_PREFIX)]:
         taken[name.lower().removeprefix(ROUTER_HEADER_PREFIX)] = request.headers.pop(name)
     return taken
+
+
+def hide_credentials_in_log(record: logging.LogRecord) -> bool:
+    """Takes credentials out of mitmproxy's own lines, which quote the head of a request that was cut short."""
+    if isinstance(record.msg, str) and "closed connection before" in record.msg:
+        record.msg = _QUOTED_CREDENTIAL.sub(rf"\1 {REDACTED}", record.msg)
+    return True
 
 
 def show_upstream_request(flow: http.HTTPFlow, sent: UpstreamRequest) -> None:

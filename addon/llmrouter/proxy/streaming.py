@@ -69,6 +69,13 @@ class RoutedStream(HttpStream):
             exchange.abandon()
         return super().handle_event(event)
 
+    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
+        """Leaves a routed request's size to the router's own limit: mitmproxy's options would forward it unseen."""
+        exchange = self._exchange()
+        if request and exchange is not None and exchange.is_routed:
+            return False
+        return (yield from super().check_body_size(request))
+
     def start_request_stream(self) -> layer.CommandGenerator[None]:
         """Sends a passed-through request on while it still comes in."""
         yield from super().start_request_stream()
@@ -104,6 +111,8 @@ class RoutedStream(HttpStream):
         if is_connected and exchange is not None and exchange.original is not None:
             self._shown = self.flow.request
             self.flow.request = exchange.original
+            # mitmproxy has told the client to continue itself.
+            self.flow.request.headers.pop("expect", None)
         return is_connected
 
     def _hide_credential(self) -> None:

@@ -3,7 +3,8 @@
 RouterError                  the client gets this; each leaf knows status, OpenAI type and code, metric name
 ├── InvalidRequest           400, before any provider is asked
 │   ├── RequestTooLarge      413
-│   └── UnsupportedEncoding  415
+│   ├── UnsupportedEncoding  415
+│   └── ForeignPage          403
 ├── NoTarget                 404, nothing may answer the requested model
 ├── NoAnswer                 503 or 429, everything was tried or rests
 ├── RelayedError             a provider's own 4xx, handed on
@@ -58,6 +59,13 @@ class UnsupportedEncoding(InvalidRequest):
 
     status = 415
     code = "unsupported_content_encoding"
+
+
+class ForeignPage(InvalidRequest):
+    """A browser asks for a web page of another site."""
+
+    status = 403
+    code = "foreign_origin"
 
 
 class NoTarget(RouterError):

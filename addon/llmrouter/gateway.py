@@ -77,7 +77,7 @@ class _Run:
         self._router = gateway.router
         self._retry = gateway.retry
         self._transports = gateway.transports
-        self._observers = gateway.observers
+        self._gateway = gateway
         self._plan: Plan | None = None
         self._ended = False
 
@@ -195,7 +195,7 @@ class _Run:
         decision = self.decision
         decision.result, decision.status, decision.error = result, status, error
         decision.seconds = self._now() - self.started
-        for observer in self._observers:
+        for observer in self._gateway.observers:
             try:
                 observer(decision)
             except Exception:

@@ -164,7 +164,7 @@ def _failure(error: Exception) -> AttemptFailed:
         case aiohttp.ClientPayloadError():
             return AttemptFailed(Outcome.BAD_REPLY, "the connection broke in the middle of the reply")
         case aiohttp.ClientResponseError():
-            return AttemptFailed(Outcome.BAD_REPLY, f"the reply is no valid HTTP: {error.message}")
+            return AttemptFailed(Outcome.BAD_REPLY, "the reply is no valid HTTP")
         case aiohttp.InvalidURL() | ValueError():
             text = "the provider's address or headers are not valid"
         case _:

@@ -122,6 +122,24 @@ async def test_compressed_bodies(router: RouterProcess, fake: FakeProvider) -> N
     assert len(fake.requests) == 1
 
 
+async def test_web_pages_of_other_sites(router: RouterProcess, fake: FakeProvider) -> None:
+    """A page in the owner's browser cannot spend the owner's keys; a page of this machine can."""
+    url = f"{router.api_url}/chat/completions"
+    statuses = []
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for headers in (
+            {"origin": "https://evil.example"},
+            {"origin": "null"},
+            {"sec-fetch-site": "cross-site"},
+            {"origin": "http://localhost:3000", "sec-fetch-site": "same-site"},
+        ):
+            plain = headers | {"content-type": "text/plain"}
+            statuses.append((await client.post(url, json={"messages": [USER]}, headers=plain)).status_code)
+
+    assert statuses == [403, 403, 403, 200]
+    assert len(fake.requests) == 1
+
+
 async def test_a_client_that_leaves_during_its_request(router: RouterProcess, fake: FakeProvider) -> None:
     """Half a request reaches nobody, and the router goes on."""
     _, writer = await asyncio.open_connection("127.0.0.1", router.api_port)

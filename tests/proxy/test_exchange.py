@@ -136,6 +136,16 @@ async def test_a_client_that_leaves_during_the_stream() -> None:
     assert exchange.body.is_aborted is True
 
 
+async def test_a_client_that_leaves_before_the_first_step() -> None:
+    """The task never ran, and the hook that waits for it returns all the same."""
+    exchange = Exchange("client", is_routed=True)
+    asking = asyncio.ensure_future(exchange.answer(ScriptedGateway(), CALL, 0))  # type: ignore[arg-type]  # a stand-in
+    await asyncio.sleep(0)
+    exchange.abandon()
+
+    assert await asyncio.wait_for(asking, 5) is None
+
+
 async def test_a_client_that_left_before_is_not_asked_for() -> None:
     """Nothing is sent to a provider for nobody."""
     gateway = ScriptedGateway(b"a")

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from llmrouter.calls import Call, Caller, Preferences
 from llmrouter.endpoints import chat
-from llmrouter.errors import InternalError, InvalidRequest, NoTarget, RouterError
+from llmrouter.errors import ForeignPage, InternalError, InvalidRequest, NoTarget, RouterError
 from llmrouter.gateway import Answer
 from llmrouter.proxy import flows, tunnels
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
@@ -143,8 +143,14 @@ class LLMRouter:
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answers a routed request; a stream's body follows by `llm_next_chunk`."""
+        if flow.response is not None:
+            return
         exchange = self._exchanges.get(flow.id)
-        if exchange is None or not exchange.is_routed or flow.response is not None:
+        if exchange is None:
+            # Its client left meanwhile: every other request has an exchange or a response by now.
+            flow.response = flows.make_response(_CLIENT_GONE_STATUS, {})
+            return
+        if not exchange.is_routed:
             return
         if self._runtime is None:
             flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))
@@ -188,7 +194,12 @@ class LLMRouter:
         is_ours = on_api_port or any(
             tunnels.is_intercepted(name, self._hosts) for name in (request.host, flow.client_conn.sni)
         )
-        if request.host == tunnels.LOCAL_HOST or (on_api_port and path.startswith("/llmrouter/")):
+        if on_api_port and tunnels.is_foreign_page(
+            request.headers.get("origin"), request.headers.get("sec-fetch-site")
+        ):
+            flows.take_credentials(request)
+            flow.response = flows.error_response(ForeignPage("Web pages of other sites may not use this router."))
+        elif request.host == tunnels.LOCAL_HOST or (on_api_port and f"{path}/".startswith("/llmrouter/")):
             flows.take_credentials(request)
             flow.response = flows.error_response(NoTarget(f"There is no page at {path}."))
         elif self._runtime is None:
@@ -255,6 +266,8 @@ class LLMRouter:
         exchange = self._exchanges.pop(flow.id, None)
         if exchange is None:
             return
+        # A flow that was killed, or whose connection broke, ends its call; one that ended well has nothing to end.
+        exchange.abandon()
         if exchange.when_done is not None:
             exchange.when_done()
         if exchange.original is not None:

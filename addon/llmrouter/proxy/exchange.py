@@ -105,6 +105,8 @@ class Exchange:
         answered: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         body = StreamBody(keep_bytes)
         self._task = spawn(_run(gateway, call, answered, body), f"call {call.id}")
+        # A task that is cancelled before its first step never runs, and would leave the client's stream waiting.
+        self._task.add_done_callback(lambda _: None if answered.done() else answered.set_result(None))
         answer = await answered
         if answer is not None and answer.frames is not None:
             self.body = body

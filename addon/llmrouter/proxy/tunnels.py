@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
 LOCAL_HOST = "llmrouter.local"
 _HTTPS_PORT = 443
@@ -20,6 +21,17 @@ def is_tunnelled(host: str, port: int, hosts: Collection[str]) -> bool:
     if is_intercepted(host, hosts) or host == LOCAL_HOST:
         return False
     return not (port == _HTTPS_PORT and _is_ip_address(host))
+
+
+def is_foreign_page(origin: str | None, fetch_site: str | None) -> bool:
+    """Whether a browser sends this for a page that is not of this machine, as its Origin or Sec-Fetch-Site says.
+
+    Without this any web page could spend the owner's keys through the API port: a text/plain POST needs no preflight
+    (Fetch standard, "CORS-safelisted request-header").
+    """
+    if origin is None:
+        return fetch_site == "cross-site"
+    return urlsplit(origin).hostname not in ("localhost", "127.0.0.1", "::1")
 
 
 def _is_ip_address(host: str) -> bool:

@@ -94,6 +94,8 @@ class RoutedStream(HttpStream):
                 self.request_body_buf.clear()
                 self.client_state = self._state_discard_request_body
                 return
+        if isinstance(event, RequestEndOfMessage) and self._is_reset():
+            exchange.abandon()
         yield from super().state_consume_request_body(event)
         self._hide_credential()
 
@@ -177,6 +179,11 @@ class RoutedStream(HttpStream):
         self.flow.live = False
         self.client_state = self.server_state = self.state_errored
 
+    def _is_reset(self) -> bool:
+        """Whether an HTTP/2 client sent its request and a reset together: mitmproxy then never tells of the reset."""
+        connection = _h2_connection(self)
+        return connection is not None and bool(connection.is_closed(self.stream_id))
+
     def _exchange(self) -> Exchange | None:
         flow: http.HTTPFlow | None = getattr(self, "flow", None)
         return None if flow is None else self._edge.exchanges.get(flow.id)
@@ -195,12 +202,17 @@ class RoutedHttpLayer(HttpLayer):
         yield from self.event_to_child(stream, events.Start())
 
 
+def _h2_connection(stream: RoutedStream) -> Http2Server | None:
+    http_layer = next((x for x in reversed(stream.context.layers) if isinstance(x, HttpLayer)), None)
+    connection = None if http_layer is None else http_layer.connections.get(stream.context.client)
+    return connection if isinstance(connection, Http2Server) else None
+
+
 def _h2_drain(stream: RoutedStream, body: StreamBody) -> Callable[[], Awaitable[None]] | None:
     """Waits for a slow HTTP/2 client's window, too: beyond it mitmproxy queues without limit."""
     then = body.drain
-    http_layer = next((x for x in reversed(stream.context.layers) if isinstance(x, HttpLayer)), None)
-    connection = None if http_layer is None else http_layer.connections.get(stream.context.client)
-    if not isinstance(connection, Http2Server):
+    connection = _h2_connection(stream)
+    if connection is None:
         return then
     buffers = connection.h2_conn.stream_buffers
 

@@ -123,6 +123,8 @@ class Outcome(StrEnum):
     UNAUTHORIZED = "unauthorized"  # 401, 403, a bad key told as 400
     MODEL_GONE = "model_gone"  # 404, 410, decommissioned
     CONTEXT_EXCEEDED = "context_exceeded"
+    UNSUPPORTED = "unsupported"  # a 4xx that names a member which the target does not take
+    NOT_TRANSLATABLE = "not_translatable"  # never sent: the call cannot be said in the target's format
     REFUSED = "refused"  # other 4xx
     BROKEN_STREAM = "broken_stream"  # after content was sent
     CLIENT_GONE = "client_gone"
@@ -133,7 +135,8 @@ class AttemptFailed(Exception):
     """One attempt's failure.
 
     `message` is safe to show (no keys). `status` is the provider's HTTP status where it gave one; `error` its own
-    error in OpenAI's shape, for the rows that hand it on; `retry_after_s` how long it asked to be left alone.
+    error in OpenAI's shape, for the rows that hand it on; `retry_after_s` how long it asked to be left alone;
+    `member` the one of the call that it does not take.
     """
 
     outcome: Outcome
@@ -141,6 +144,7 @@ class AttemptFailed(Exception):
     status: int | None = None
     error: dict[str, Any] | None = None
     retry_after_s: float | None = None
+    member: str | None = None
 
     def __str__(self) -> str:
         return self.message

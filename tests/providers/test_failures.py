@@ -188,8 +188,14 @@ def test_the_message_is_found_in_every_shape(body: Any, expected: str) -> None:
 
 
 def test_a_refusal_is_handed_on_in_openais_shape() -> None:
-    failed = classify(400, {}, body_of(error("m", type="t", param="n", code="c")), NOW)
-    assert failed.error == {"message": "m", "type": "t", "param": "n", "code": "c"}
+    failed = classify(400, {}, body_of(error("m", type="invalid_request_error", param="n", code="c")), NOW)
+    assert failed.error == {"message": "m", "type": "invalid_request_error", "param": "n", "code": "c"}
+
+
+@pytest.mark.parametrize("kind", ["INVALID_ARGUMENT", "BadRequestError", "invalid_request", "t"])
+def test_other_words_for_a_refusal_become_openais(kind: str) -> None:
+    failed = classify(400, {}, body_of(error("m", type=kind, code="1234")), NOW)
+    assert failed.error == {"message": "m", "type": "invalid_request_error", "param": None, "code": None}
 
 
 def test_what_a_refusal_lacks_is_filled_in() -> None:
@@ -280,7 +286,12 @@ def test_messages_and_errors_hold_no_key() -> None:
     body = body_of(error("bad key gsk_abcdef123 of key-of-groq", code="gsk_abcdef123", type="sk-abcdef123"))
     failed = classify(400, {}, body, NOW, ["key-of-groq"])
     assert failed.message == "bad key *** of ***"
-    assert failed.error == {"message": "bad key *** of ***", "type": "***", "param": None, "code": "***"}
+    assert failed.error == {
+        "message": "bad key *** of ***",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": None,
+    }
 
 
 def test_a_long_message_is_cut_after_its_keys_are_out() -> None:

@@ -1,10 +1,12 @@
 """Every way in which providers say when they may be asked again."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrouter.providers.rate_limits import LONGEST_S, reset_s, retry_after_s
+from llmrouter.providers.rate_limits import LONGEST_S, Headroom, headroom, reset_s, retry_after_s
 from tests.providers.samples import NOW
 
 RESETS = {
@@ -117,3 +119,88 @@ def test_no_text_breaks_it(value: str, message: str) -> None:
 def test_no_date_breaks_it(value: str) -> None:
     wait = retry_after_s({"retry-after": value, "x-limit-remaining": "0", "x-limit-reset": value}, "", NOW)
     assert wait is None or 0 <= wait <= LONGEST_S
+
+
+LEFT: dict[str, tuple[dict[str, str], Headroom | None]] = {
+    "OpenAI": (
+        {
+            "x-ratelimit-limit-requests": "5000",
+            "x-ratelimit-remaining-requests": "4999",
+            "x-ratelimit-reset-requests": "12ms",
+            "x-ratelimit-remaining-tokens": "159976",
+        },
+        Headroom(4999, 159976),
+    ),
+    "Groq without requests": (
+        {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2m59.5s"},
+        Headroom(0, None, 179.5),
+    ),
+    "Azure": (
+        {
+            "x-ratelimit-remaining-tokens": "0",
+            "x-ratelimit-renewalperiod-tokens": "60",
+            "x-ratelimit-reset-tokens": "2",
+        },
+        Headroom(None, 0, 60.0),
+    ),
+    "Azure's Responses": ({"x-ratelimit-remaining-tokens": "-1", "x-ratelimit-limit-tokens": "0"}, None),
+    "Cerebras": (
+        {"x-ratelimit-remaining-requests-day": "14399", "x-ratelimit-remaining-tokens-minute": "59000"},
+        Headroom(14399, 59000),
+    ),
+    "SambaNova": (
+        {
+            "x-ratelimit-remaining-requests": "29",
+            "x-ratelimit-remaining-requests-day": "0",
+            "x-ratelimit-reset-requests-day": "4h17m",
+        },
+        Headroom(0, None, 15420.0),
+    ),
+    "Mistral": (
+        {"x-ratelimit-remaining-req-minute": "59", "x-ratelimit-remaining-tokens-minute": "499000"},
+        Headroom(59, 499000),
+    ),
+    "Mistral, older": ({"ratelimitbysize-remaining": "100", "ratelimitbysize-limit": "200"}, Headroom(None, 100)),
+    "Together": ({"x-ratelimit-remaining": "9", "x-tokenlimit-remaining": "1000"}, Headroom(9, 1000)),
+    "Fireworks": ({"x-ratelimit-remaining-tokens-prompt": "60000"}, Headroom(None, 60000)),
+    "OpenRouter": (
+        {"x-ratelimit-limit": "50", "x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int((NOW + 90) * 1000))},
+        Headroom(0, None, 90.0),
+    ),
+    "Anthropic": (
+        {
+            "anthropic-ratelimit-requests-remaining": "0",
+            "anthropic-ratelimit-requests-reset": datetime.fromtimestamp(NOW + 30, UTC).isoformat(),
+            "anthropic-ratelimit-tokens-remaining": "39000",
+            "anthropic-ratelimit-input-tokens-remaining": "29000",
+        },
+        Headroom(0, 29000, 30.0),
+    ),
+    "Anthropic, unified": (
+        {
+            "anthropic-ratelimit-unified-5h-status": "rejected",
+            "anthropic-ratelimit-unified-5h-reset": str(int(NOW + 600)),
+        },
+        Headroom(None, None, 600.0),
+    ),
+    "nothing": ({"content-type": "application/json"}, None),
+    "garbage": ({"x-ratelimit-remaining-requests": "many"}, None),
+    "limits alone": ({"x-ratelimit-limit-requests": "30"}, None),
+}
+
+
+@pytest.mark.parametrize(("headers", "expected"), LEFT.values(), ids=LEFT)
+def test_how_much_is_left(headers: dict[str, str], expected: Headroom | None) -> None:
+    assert headroom(headers, NOW) == expected
+
+
+def test_azures_short_retry_after_may_be_that_of_another_limit() -> None:
+    """When its tokens are used up, the period of the tokens is what to wait for."""
+    headers = {
+        "retry-after": "1",
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-renewalperiod-tokens": "60",
+        "x-ratelimit-remaining-requests": "10",
+    }
+    assert retry_after_s(headers, "", NOW) == 60
+    assert retry_after_s({**headers, "x-ratelimit-remaining-tokens": "5"}, "", NOW) == 1

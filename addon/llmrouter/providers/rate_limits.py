@@ -5,6 +5,7 @@ The order and the formats are those of the provider reference, section 4, 2026-1
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -26,16 +27,20 @@ def retry_after_s(headers: Mapping[str, str], body_message: str, now_wall: float
     """Seconds until the provider may be asked again, at most `LONGEST_S`; None where it does not say.
 
     Asked in this order: `retry-after-ms`, `retry-after` (seconds or an HTTP date), the text of the error, and the
-    reset of the limit that is used up. Header names are lower-case; `now_wall` is Unix seconds. What is malformed or
-    lies in the past is as good as absent.
+    reset of the limit that is used up; at Azure the last one counts where it is later. Header names are lower-case;
+    `now_wall` is Unix seconds. What is malformed or lies in the past is as good as absent.
     """
+    exhausted = _exhausted(headers, now_wall)
     wait = _milliseconds(headers.get("retry-after-ms", ""))
     if wait is None:
         wait = _retry_after(headers.get("retry-after", ""), now_wall)
     if wait is None:
         wait = _hint(body_message)
     if wait is None:
-        wait = _exhausted(headers, now_wall)
+        wait = exhausted
+    elif exhausted is not None and any("renewalperiod" in name for name in headers):
+        # Azure's retry-after may be that of another limit than the one which is used up (section 3.16).
+        wait = max(wait, exhausted)
     return None if wait is None else min(wait, LONGEST_S)
 
 
@@ -115,13 +120,50 @@ def _hint(message: str) -> float | None:
 
 def _exhausted(headers: Mapping[str, str], now_wall: float) -> float | None:
     """The latest reset of the limits of which exactly nothing remains; a remaining of -1 means that none is kept."""
-    waits = []
+    waits = [_returns_in_s(name, headers, now_wall) for name in headers if _is_used_up(name, headers[name])]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _is_used_up(name: str, value: str) -> bool:
+    if name.endswith("-status"):
+        return name.startswith("anthropic-ratelimit-unified") and value.strip() == "rejected"
+    return "remaining" in name and "limit" in name and re.fullmatch(r"0{1,9}(\.0{1,9})?", value.strip()) is not None
+
+
+def _returns_in_s(name: str, headers: Mapping[str, str], now_wall: float) -> float | None:
+    """When the limit that a header tells of returns: its reset, and at Azure not before its period is over."""
+    renewal = headers.get(name.replace("remaining", "renewalperiod"), "") if "remaining" in name else ""
+    reset = reset_s(headers.get(name.replace("remaining", "reset").replace("-status", "-reset"), ""), now_wall)
+    period = reset_s(renewal, now_wall)
+    return period if reset is None else max(reset, period or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """What a provider says is left of its tightest limits, and in how many seconds a limit that is used up returns."""
+
+    requests_left: int | None = None
+    tokens_left: int | None = None
+    returns_in_s: float | None = None
+
+
+def headroom(headers: Mapping[str, str], now_wall: float) -> Headroom | None:
+    """What the headers of an answer say is left; None where they say nothing.
+
+    All families of section 4: OpenAI's, Azure's, Groq's, Cerebras's, SambaNova's, Mistral's, Together's, Fireworks's,
+    OpenRouter's and Anthropic's. A limit that is not told of is unknown, and so is one of -1.
+    """
+    requests: list[int] = []
+    tokens: list[int] = []
+    is_used_up = False
     for name, value in headers.items():
-        if "remaining" not in name or "limit" not in name:
+        if "limit" not in name:
             continue
-        if not re.fullmatch(r"0{1,9}(\.0{1,9})?", value.strip()):
-            continue
-        wait = reset_s(headers.get(name.replace("remaining", "reset"), ""), now_wall)
-        if wait is not None:
-            waits.append(wait)
-    return max(waits, default=None)
+        if "remaining" in name and _NUMBER.fullmatch(value.strip()):
+            (tokens if "token" in name or "size" in name else requests).append(int(float(value)))
+        is_used_up = is_used_up or _is_used_up(name, value)
+    if not (requests or tokens or is_used_up):
+        return None
+    wait = _exhausted(headers, now_wall) if is_used_up else None
+    left = None if wait is None else min(wait, LONGEST_S)
+    return Headroom(min(requests, default=None), min(tokens, default=None), left)

@@ -61,6 +61,8 @@ CONSEQUENCES: Mapping[Outcome, Consequence] = MappingProxyType(
         Outcome.UNAUTHORIZED: Consequence(Verdict.NOTHING, Next.TARGET, Rest.PROVIDER, math.inf, loud=True),
         Outcome.MODEL_GONE: Consequence(Verdict.NOTHING, Next.TARGET, Rest.TARGET, 600),
         Outcome.CONTEXT_EXCEEDED: Consequence(Verdict.NOTHING, Next.LARGER_WINDOW),
+        Outcome.UNSUPPORTED: Consequence(Verdict.NOTHING, Next.TARGET),
+        Outcome.NOT_TRANSLATABLE: Consequence(Verdict.NOTHING, Next.TARGET),
         Outcome.REFUSED: Consequence(Verdict.NOTHING, Next.ONE_OTHER),
         Outcome.BROKEN_STREAM: Consequence(Verdict.FAILURE, Next.NOBODY),
         Outcome.CLIENT_GONE: Consequence(Verdict.NOTHING, Next.NOBODY),

@@ -1,6 +1,6 @@
 """What a client asked: a Call, with the JSON it sent kept as it came."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -65,6 +65,15 @@ class JsonObject(Mapping[str, Any]):
     def __contains__(self, name: object) -> bool:
         return name in self._members
 
+    def keys(self) -> KeysView[str]:
+        """The names; a dict's own view, whose set operations cost a tenth of those that `Mapping` brings."""
+        return self._members.keys()
+
+    def is_null(self, name: str) -> bool:
+        """Whether a member is there and null."""
+        member = self._members.get(name)
+        return member is not None and bytes(memoryview(member)[:5]).strip() == b"null"
+
     def size_of(self, name: str) -> int:
         """The length in bytes of a member's JSON text; 0 where there is none."""
         member = self._members.get(name)
@@ -103,8 +112,11 @@ class Preferences:
 class Call:
     """One request of a client, checked.
 
-    `body` is the OpenAI JSON as it was sent. `input_characters` is the length of the prompt's JSON text
-    without media, for estimates; `max_output_tokens` is the client's own limit.
+    `body` is the OpenAI JSON as it was sent. `members` are the names of its members that ask for something: not null,
+    and not what OpenAI does anyway; `tool_choice:forced` and `reasoning_effort:none` stand for these values, and
+    `tools` for `functions`, too.
+    `input_characters` is the length of the prompt's JSON text without media, for estimates; `max_output_tokens` is the
+    client's own limit.
     """
 
     id: str
@@ -114,6 +126,7 @@ class Call:
     stream: bool = False
     include_usage: bool = False
     needs: frozenset[Need] = frozenset()
+    members: frozenset[str] = frozenset()
     input_characters: int = 0
     max_output_tokens: int | None = None
     caller: Caller = Caller()

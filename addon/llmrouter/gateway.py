@@ -112,7 +112,8 @@ class _Run:
     def _begin(self, target: Target, deadline: float) -> Attempt:
         now = self._now()
         patience_s = target.timeouts.until_content(is_stream=self.call.stream)
-        return Attempt(target, now, min(now + patience_s, deadline))
+        unsupported = self._health.unsupported(target, now)
+        return Attempt(target, now, min(now + patience_s, deadline), unsupported)
 
     async def _complete(self, attempt: Attempt, deadline: float) -> Answer:
         try:
@@ -205,7 +206,13 @@ class _Run:
         now = self._now()
         outcome = Outcome.SUCCESS if failure is None else failure.outcome
         record = AttemptRecord(attempt.target.key, outcome, now - attempt.started, attempt.first_content_s)
+        record.changes = attempt.changes
+        if (headroom := attempt.headroom) is not None:
+            record.requests_left, record.tokens_left = headroom.requests_left, headroom.tokens_left
+            self._health.note_headroom(attempt.target, headroom.returns_in_s, now)
         if failure is not None:
+            if failure.member is not None:
+                self._health.learn_unsupported(attempt.target, failure.member, now)
             failure.message = self._safe(attempt, failure.message)
             if failure.error is not None:
                 error = failure.error.items()
@@ -235,19 +242,23 @@ class _Run:
         headers["x-llmrouter-provider"] = target.provider
         headers["x-llmrouter-model"] = target.model
         # The attempt that answers a stream is recorded when it ends, and counts all the same.
-        headers["x-llmrouter-attempts"] = str(len(self.decision.attempts) + (1 if self.call.stream else 0))
+        headers["x-llmrouter-attempts"] = str(self._sent() + (1 if self.call.stream else 0))
         return Answer(200, headers, self.decision, target=target, request=attempt.request)
 
     def _headers(self) -> dict[str, str]:
         headers = {
             "x-request-id": self.call.id,
             "x-llmrouter-request-id": self.call.id,
-            "x-llmrouter-attempts": str(len(self.decision.attempts)),
+            "x-llmrouter-attempts": str(self._sent()),
             "x-llmrouter-cache": "bypass",
         }
         if self._plan is not None:
             headers["x-llmrouter-policy"] = self._plan.policy
         return headers
+
+    def _sent(self) -> int:
+        """How many attempts went to a provider."""
+        return sum(attempt.outcome != Outcome.NOT_TRANSLATABLE for attempt in self.decision.attempts)
 
     def _add_money(self, headers: dict[str, str]) -> None:
         if self.decision.cost_usd is not None:
@@ -256,7 +267,7 @@ class _Run:
             headers["x-llmrouter-saved-usd"] = _dollars(self.decision.saved_usd)
 
     def _transport(self, attempt: Attempt) -> Transport:
-        return self._transports[attempt.target.brand.wire_format]
+        return self._transports[attempt.target.dialect.wire_format]
 
 
 class _StreamBroken(RouterError):

@@ -1,30 +1,48 @@
 """What a client gets: complete replies, stream chunks, and the usage they report."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer, counted as OpenAI counts: cached tokens are part of the input, reasoning of the output."""
+    """Tokens of one answer, counted as OpenAI counts.
+
+    Tokens read from and written to the provider's prompt cache are part of the input, reasoning is part of the output.
+    """
 
     input_tokens: int
     output_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
     @classmethod
     def from_openai(cls, usage: Any) -> Self | None:
-        """Reads OpenAI's `usage` object; None where it is missing or has no counts."""
+        """Reads OpenAI's `usage` object, or DeepSeek's, which counts cached tokens in a member of its own (provider
+        reference, section 3.10); None where it is missing or has no counts."""
         if not isinstance(usage, dict):
             return None
         given, made = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
         if given is None or made is None:
             return None
-        cached = _count(usage.get("prompt_tokens_details"), "cached_tokens") or 0
+        inputs = usage.get("prompt_tokens_details")
+        cached = _count(inputs, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens") or 0
         reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0
-        return cls(given, made, cached, reasoning)
+        return cls(given, made, cached, reasoning, _count(inputs, "cache_write_tokens") or 0)
+
+    def to_openai(self) -> dict[str, Any]:
+        """OpenAI's `usage` object."""
+        return {
+            "prompt_tokens": self.input_tokens,
+            "completion_tokens": self.output_tokens,
+            "total_tokens": self.input_tokens + self.output_tokens,
+            "prompt_tokens_details": {
+                "cached_tokens": self.cached_tokens,
+                "cache_write_tokens": self.cache_write_tokens,
+            },
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
+        }
 
 
 def _count(source: Any, name: str) -> int | None:
@@ -46,10 +64,9 @@ class Chunk:
 
     `data` is its JSON text as the client gets it, empty where the client must not see the chunk (a usage chunk that
     it did not ask for). `is_content` tells that it carries text, a tool call, or the end of a choice: from then on
-    the answer has begun. `fields` is the parsed chunk.
+    the answer has begun.
     """
 
     data: bytes
     is_content: bool
-    usage: Usage | None
-    fields: Mapping[str, Any]
+    usage: Usage | None = None

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from llmrouter.brands import Brand
+from llmrouter.brands.brand import Brand
+from llmrouter.brands.dialect import Dialect
 from llmrouter.calls import Need
 from llmrouter.settings.model import BreakerSettings, PriceSettings, TimeoutSettings
 
@@ -14,9 +15,9 @@ from llmrouter.settings.model import BreakerSettings, PriceSettings, TimeoutSett
 class Target:
     """One model at one provider, made once per configuration.
 
-    `key` is `provider/model` and names the target in routes, headers, logs and the memory of its health.
-    `credential` is the provider's own key; with `uses_caller_key` the caller's is sent instead. `capabilities` is
-    None where unknown, `serves` are globs of requested model names.
+    `dialect` is how the model there wants to be spoken to. `key` is `provider/model` and names the target in routes,
+    headers, logs and the memory of its health. `credential` is the provider's own key; with `uses_caller_key` the
+    caller's is sent instead. `capabilities` is None where unknown, `serves` are globs of requested model names.
     """
 
     provider: str
@@ -38,6 +39,8 @@ class Target:
     mock_failure_rate: float = 0.0
     mock_latency_seconds: float = 0.0
     key: str = field(init=False)
+    dialect: Dialect = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", f"{self.provider}/{self.model}")
+        object.__setattr__(self, "dialect", self.brand.dialect_for(self.model))

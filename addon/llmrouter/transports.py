@@ -9,8 +9,11 @@ from typing import Protocol
 from llmrouter.calls import Call
 from llmrouter.clock import Clock
 from llmrouter.errors import AttemptFailed, Outcome
-from llmrouter.providers import echo, failures, openai_compatible
-from llmrouter.providers.wire import UpstreamRequest
+from llmrouter.providers import echo, failures, formats
+from llmrouter.providers.formats import Dialogue
+from llmrouter.providers.rate_limits import Headroom, headroom
+from llmrouter.providers.turn_memory import TurnMemory
+from llmrouter.providers.wire import Job, Translation, UpstreamRequest
 from llmrouter.replies import Chunk, Reply
 from llmrouter.targets import Target
 from llmrouter.tasks import spawn
@@ -24,12 +27,17 @@ _TRAILER_PATIENCE_S = 2.0
 class Attempt:
     """One try at one target; times are monotonic seconds.
 
-    `content_due` is when the first content must have come. `request` is what was sent, for the record and for mitmweb.
+    `content_due` is when the first content must have come. `unsupported` are members of the call that the target has
+    refused before. `request` is what was sent, and `changes` in what it differs from what the client asked, for the
+    record and for mitmweb; `headroom` is what the provider says is left of its limits.
     """
 
     target: Target
     started: float
     content_due: float
+    unsupported: frozenset[str] = frozenset()
+    changes: tuple[str, ...] = ()
+    headroom: Headroom | None = None
     request: UpstreamRequest | None = None
     first_content_s: float | None = None
 
@@ -47,29 +55,32 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """Targets that are reached over HTTP and speak OpenAI's wire format."""
+    """Targets that are reached over HTTP, in whatever wire format they speak."""
 
     def __init__(self, upstream: Upstream, clock: Clock) -> None:
         self._upstream = upstream
         self._clock = clock
+        self._memory = TurnMemory()
 
     async def complete(self, call: Call, attempt: Attempt) -> Reply:
         """The whole answer, read as one JSON object."""
-        async with await self._send(call, attempt) as reply:
+        dialogue = self._translate(call, attempt)
+        async with await self._send(dialogue.translation, attempt) as reply:
             data = await reply.read_all(self._patience(attempt))
-        return openai_compatible.read_reply(data, call)
+        return dialogue.read_reply(data)
 
     async def stream(self, call: Call, attempt: Attempt) -> AsyncGenerator[list[Chunk]]:
         """The answer's chunks as the provider sends them."""
-        reply = await self._send(call, attempt)
+        dialogue = self._translate(call, attempt)
+        reply = await self._send(dialogue.translation, attempt)
         is_finished = False
         try:
             if "json" in reply.headers.get("content-type", ""):
-                openai_compatible.read_reply(await reply.read_all(self._patience(attempt)), call)
+                dialogue.read_reply(await reply.read_all(self._patience(attempt)))
                 raise AttemptFailed(Outcome.BAD_REPLY, "a stream was asked for, and a whole reply came")
-            decoder = openai_compatible.ChunkDecoder(call)
+            decoder = dialogue.decoder()
             while not is_finished:
-                waits_for_content = attempt.first_content_s is None
+                waits_for_content = attempt.first_content_s is None and not decoder.is_holding
                 data = await reply.read_some(self._patience(attempt) if waits_for_content else None)
                 chunks = decoder.feed(data) if data else decoder.finish()
                 is_finished = not data or decoder.done
@@ -84,15 +95,22 @@ class HttpTransport:
             else:
                 reply.close()
 
-    async def _send(self, call: Call, attempt: Attempt) -> UpstreamReply:
+    def _translate(self, call: Call, attempt: Attempt) -> Dialogue:
         target = attempt.target
-        attempt.request = request = openai_compatible.prepare(call, target)
-        reply = await self._upstream.send(request, target.timeouts, self._patience(attempt))
+        dialect, now = target.dialect.for_members(call.members), int(self._clock.wall())
+        dialogue = formats.translate(Job(call, target, dialect, now, self._memory, attempt.unsupported))
+        attempt.request, attempt.changes = dialogue.translation.request, dialogue.translation.changes
+        return dialogue
+
+    async def _send(self, translation: Translation, attempt: Attempt) -> UpstreamReply:
+        reply = await self._upstream.send(translation.request, attempt.target.timeouts, self._patience(attempt))
+        attempt.headroom = headroom(reply.headers, self._clock.wall())
         if reply.status == 200:
             return reply
         async with reply:
             body = await reply.read_all(self._patience(attempt), _MAX_ERROR_BYTES)
-        raise failures.classify(reply.status, reply.headers, body, self._clock.wall())
+        now = self._clock.wall()
+        raise failures.classify(reply.status, reply.headers, body, now, members=translation.members)
 
     def _patience(self, attempt: Attempt) -> float:
         """Seconds that are left until the first content must have come."""
@@ -119,12 +137,12 @@ class EchoTransport:
     async def complete(self, call: Call, attempt: Attempt) -> Reply:
         """The whole answer at once."""
         await self._behave(attempt)
-        return echo.completion(call, self._clock.wall(), f"chatcmpl-{call.id}")
+        return echo.completion(call, self._clock.wall())
 
     async def stream(self, call: Call, attempt: Attempt) -> AsyncGenerator[list[Chunk]]:
         """The answer word by word."""
         await self._behave(attempt)
-        for chunk in echo.chunks(call, self._clock.wall(), f"chatcmpl-{call.id}"):
+        for chunk in echo.chunks(call, self._clock.wall()):
             yield [chunk]
 
     async def _behave(self, attempt: Attempt) -> None:

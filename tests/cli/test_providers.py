@@ -15,7 +15,7 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(main, ["providers"])
     head, *lines = result.output.splitlines()
 
-    assert head.split() == ["type", "wire", "format", "address", "key", "variable", "key"]
+    assert head.split() == ["type", "wire", "format", "address", "endpoints", "key", "variable", "key"]
     assert [line.split()[0] for line in lines] == list(BRANDS)
     assert "key-of-groq" not in result.output
 
@@ -26,4 +26,6 @@ def test_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XAI_API_KEY", raising=False)
     rows = {row["type"]: row for row in json.loads(CliRunner().invoke(main, ["providers", "--json"]).output)}
 
+    assert rows["gemini"]["wire format"] == "openai_compatible, gemini"
+    assert rows["anthropic"]["endpoints"] == "messages, models"
     assert (rows["groq"]["key"], rows["xai"]["key"], rows["ollama"]["key"]) == ("set", "not set", "not needed")

@@ -89,8 +89,8 @@ def test_wrong_types(body: dict[str, Any]) -> None:
 
 def test_a_chunk_that_the_client_must_not_see_is_no_event() -> None:
     """Hidden usage leaves no empty event behind."""
-    assert chat.render_chunk(Chunk(b"", False, None, {})) == b""
-    assert chat.render_chunk(Chunk(b"{}", False, None, {})) == b"data: {}\n\n"
+    assert chat.render_chunk(Chunk(b"", False)) == b""
+    assert chat.render_chunk(Chunk(b"{}", False)) == b"data: {}\n\n"
 
 
 def test_media_do_not_count_as_prompt_text() -> None:
@@ -100,3 +100,30 @@ def test_media_do_not_count_as_prompt_text() -> None:
     sound = {"type": "input_audio", "input_audio": {"data": "A" * 1_000_000, "format": "wav"}}
     assert parse(messages=[{"role": "user", "content": [picture, sound]}]).input_characters < 400
     assert parse(messages=[{"role": "user", "content": [linked]}]).input_characters > 90
+
+
+MEMBERS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "nothing": ({}, set()),
+    "what OpenAI does anyway": (
+        {"n": 1, "temperature": 1.0, "top_p": 1, "logprobs": False, "stop": [], "tools": [], "logit_bias": {}},
+        set(),
+    ),
+    "nulls": ({"tools": None, "seed": None, "stop": None}, set()),
+    "plain text": ({"response_format": {"type": "text"}}, set()),
+    "what asks for something": ({"temperature": 0, "seed": 0, "n": 2, "x": False}, {"temperature", "seed", "n", "x"}),
+    "a tool that must be called": ({"tool_choice": "required"}, {"tool_choice", "tool_choice:forced"}),
+    "a named tool": (
+        {"tool_choice": {"type": "function", "function": {"name": "f"}}},
+        {"tool_choice", "tool_choice:forced"},
+    ),
+    "no tool": ({"tool_choice": "none"}, {"tool_choice"}),
+    "any tool": ({"tool_choice": "auto"}, set()),
+    "no reasoning": ({"reasoning_effort": "none"}, {"reasoning_effort", "reasoning_effort:none"}),
+    "some reasoning": ({"reasoning_effort": "low"}, {"reasoning_effort"}),
+}
+
+
+@pytest.mark.parametrize(("members", "expected"), MEMBERS.values(), ids=MEMBERS)
+def test_the_members_that_ask_for_something(members: dict[str, Any], expected: set[str]) -> None:
+    """Null and OpenAI's own defaults ask for nothing."""
+    assert parse(**members).members == expected

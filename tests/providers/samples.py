@@ -1,13 +1,18 @@
 """Calls, targets and stream text for the tests of wire formats."""
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pydantic import SecretStr
 
 from llmrouter.brands import BRANDS
-from llmrouter.calls import Call, Caller, Endpoint, JsonObject
+from llmrouter.calls import Call, Caller, Preferences
+from llmrouter.endpoints import chat
 from llmrouter.errors import AttemptFailed
+from llmrouter.providers.turn_memory import TurnMemory
+from llmrouter.providers.wire import Job
 from llmrouter.targets import Target
 
 NOW = 1_795_000_000.0
@@ -19,15 +24,16 @@ def call_of(
 ) -> Call:
     """A call for gpt-4o; `members` are added to its body, `text` is a whole body in its place."""
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "ping"}], **members}
-    return Call(
-        id="call-1",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
-        body=JsonObject(text or json.dumps(body).encode()),
-        model="gpt-4o",
-        stream=bool(members.get("stream")),
-        include_usage=include_usage,
-        caller=caller or Caller(),
-    )
+    whole = text or json.dumps(body).encode()
+    call = chat.parse(whole, "gpt-4o", id="call-1", caller=caller or Caller(), preferences=Preferences())
+    return replace(call, include_usage=include_usage or call.include_usage)
+
+
+def job_of(call: Call | None = None, target: Target | None = None, unsupported: Iterable[str] = ()) -> Job:
+    """The job of a call, a plain one where none is given, for a target, by default one of groq."""
+    call, target = call or call_of(), target or target_of()
+    dialect = target.dialect.for_members(call.members)
+    return Job(call, target, dialect, int(NOW), TurnMemory(), frozenset(unsupported))
 
 
 def target_of(brand: str = "groq", **changes: Any) -> Target:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionChunk
 
 from llmrouter.errors import AttemptFailed, Outcome
-from llmrouter.providers.openai_compatible import ChunkDecoder
+from llmrouter.providers.openai_compatible.stream import StreamDecoder
 from llmrouter.replies import Chunk, Usage
-from tests.providers.samples import call_of, chunk_json, sse
+from tests.providers.samples import call_of, chunk_json, job_of, sse
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 ROLE = chunk_json({"role": "assistant", "content": ""})
@@ -24,7 +24,7 @@ WHOLE = sse(ROLE, HELLO, STOP, USAGE_ONLY, "[DONE]")
 
 
 def decode(*parts: bytes, include_usage: bool = False) -> list[Chunk]:
-    decoder = ChunkDecoder(call_of(include_usage))
+    decoder = StreamDecoder(job_of(call_of(include_usage)))
     chunks = [chunk for part in parts for chunk in decoder.feed(part)]
     return chunks + decoder.finish()
 
@@ -43,12 +43,16 @@ def renamed(*events: dict[str, Any]) -> list[Any]:
     return [{**event, "model": "gpt-4o"} for event in events]
 
 
+def text_of(chunks: list[Chunk]) -> str:
+    choices = [choice for event in visible(chunks) for choice in event["choices"]]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
+
+
 def test_a_whole_stream() -> None:
     chunks = decode(WHOLE)
     assert visible(chunks) == renamed(ROLE, HELLO, STOP)
     assert [chunk.is_content for chunk in chunks] == [False, True, True, False]
     assert [chunk.usage for chunk in chunks] == [None, None, None, Usage(3, 2)]
-    assert [chunk.fields["choices"] for chunk in chunks] == [ROLE["choices"], HELLO["choices"], STOP["choices"], []]
 
 
 def test_a_client_that_asked_sees_the_usage() -> None:
@@ -57,7 +61,8 @@ def test_a_client_that_asked_sees_the_usage() -> None:
 
 def test_only_the_model_changes() -> None:
     text = (
-        '{"id":"c","x": 1.50,"model": "m","choices":[{"index":0,"delta":{"content":"\\u00e9"},"finish_reason":"stop"}]}'
+        '{"id":"c","object":"chat.completion.chunk","created":1,"x": 1.50,"model": "m","choices":[{"index":0,'
+        '"delta":{"role":"assistant","content":"\\u00e9"},"finish_reason":"stop"}]}'
     )
     assert decode(sse(text))[0].data == text.replace('"m"', '"gpt-4o"').encode()
 
@@ -82,7 +87,7 @@ def test_byte_by_byte_it_is_the_same(line_end: bytes) -> None:
 
 
 def test_done_is_told_and_ends_it() -> None:
-    decoder = ChunkDecoder(call_of())
+    decoder = StreamDecoder(job_of())
     decoder.feed(sse(HELLO, STOP))
     assert not decoder.done
     assert decoder.feed(sse("[DONE]") + b"data: garbage\n\n") == []
@@ -118,13 +123,26 @@ TOLERATED: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize(("stream", "expected"), TOLERATED.values(), ids=TOLERATED)
 def test_what_is_odd_but_well_meant_passes(stream: bytes, expected: str) -> None:
-    choices = [choice for chunk in decode(stream) for choice in chunk.fields.get("choices") or []]
-    assert "".join((choice.get("delta") or {}).get("content") or "" for choice in choices) == expected
+    chunks = decode(stream)
+    assert text_of(chunks) == expected
+    assert_valid(chunks)
 
 
-def test_a_chunk_without_choices_is_hidden_from_a_client_that_did_not_ask_for_usage() -> None:
+def assert_valid(chunks: list[Chunk]) -> None:
+    """One id, one date, the role first and once, the end last and once."""
+    events = visible(chunks)
+    for event in events:
+        ChatCompletionChunk.model_validate(event, strict=True)
+    assert len({(event["id"], event["created"], event["model"]) for event in events}) == 1
+    assert ["role" in event["choices"][0]["delta"] for event in events] == [True, *[False] * (len(events) - 1)]
+    ends = [event["choices"][0].get("finish_reason") for event in events]
+    assert [bool(end) for end in ends] == [*[False] * (len(events) - 1), True]
+
+
+def test_a_chunk_with_neither_choices_nor_usage_is_hidden() -> None:
     stream = sse({"choices": [], "prompt_filter_results": []}, {"id": "x"}) + WHOLE
     assert visible(decode(stream)) == renamed(ROLE, HELLO, STOP)
+    assert visible(decode(stream, include_usage=True)) == renamed(ROLE, HELLO, STOP, USAGE_ONLY)
 
 
 def test_json_over_several_lines_becomes_one_line() -> None:
@@ -157,7 +175,7 @@ def test_without_a_real_end_it_is_a_bad_reply(stream: bytes) -> None:
 
 
 def test_a_false_done_is_not_told_as_done() -> None:
-    decoder = ChunkDecoder(call_of())
+    decoder = StreamDecoder(job_of())
     decoder.feed(sse(HELLO))
     with pytest.raises(AttemptFailed):
         decoder.feed(sse("[DONE]"))
@@ -208,7 +226,7 @@ CONTENT: dict[str, tuple[Any, bool]] = {
     "text": ({"content": "a"}, True),
     "white space": ({"content": " "}, True),
     "list of parts": ({"content": [{"type": "text", "text": "a"}]}, True),
-    "tool call": ({"tool_calls": [{"index": 0, "function": {"arguments": ""}}]}, True),
+    "tool call": ({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": ""}}]}, True),
     "no tool calls": ({"tool_calls": []}, False),
     "function call": ({"function_call": {"name": "f"}}, True),
     "refusal": ({"refusal": "no"}, True),
@@ -223,21 +241,24 @@ def test_what_counts_as_content(delta: Any, expected: bool) -> None:
     assert decode(sse(chunk_json(delta), STOP))[0].is_content == expected
 
 
-def test_openrouters_usage_chunk_with_an_empty_delta_is_hidden() -> None:
+def test_openrouters_usage_chunk_with_an_empty_delta_becomes_one_without_choices() -> None:
     last = chunk_json({"role": "assistant", "content": ""}, usage=USAGE)
-    chunks = decode(sse(HELLO, STOP, last, "[DONE]"))
-    assert visible(chunks) == renamed(HELLO, STOP)
+    chunks = decode(sse(ROLE, HELLO, STOP, last, "[DONE]"))
+    assert visible(chunks) == renamed(ROLE, HELLO, STOP)
     assert chunks[-1].usage == Usage(3, 2)
-    assert visible(decode(sse(HELLO, STOP, last), include_usage=True)) == renamed(HELLO, STOP, last)
+    *shown, end = visible(decode(sse(ROLE, HELLO, STOP, last), include_usage=True))
+    assert shown == renamed(ROLE, HELLO, STOP)
+    assert (end["choices"], end["id"], end["usage"]["total_tokens"]) == ([], "c1", 5)
 
 
-def test_usage_beside_content_or_the_end_is_taken_out() -> None:
+def test_usage_beside_content_or_the_end_is_told_once_and_last() -> None:
     stream = sse({**ROLE, "usage": USAGE}, {**HELLO, "usage": USAGE}, {**STOP, "usage": USAGE}, "[DONE]")
     chunks = decode(stream)
     assert visible(chunks) == renamed(ROLE, HELLO, STOP)
     assert [chunk.usage for chunk in chunks] == [Usage(3, 2)] * 3
-    expected = [{**event, "usage": USAGE} for event in renamed(ROLE, HELLO, STOP)]
-    assert visible(decode(stream, include_usage=True)) == expected
+    *shown, end = visible(decode(stream, include_usage=True))
+    assert shown == renamed(ROLE, HELLO, STOP)
+    assert (end["choices"], end["usage"]["prompt_tokens"]) == ([], 3)
 
 
 def test_groqs_own_usage_is_read() -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from llmrouter.brands import Brand
+from llmrouter.brands.brand import Brand
+from llmrouter.brands.dialect import Dialect
 from llmrouter.calls import Call, Endpoint, JsonObject
 from llmrouter.replies import Usage
 from llmrouter.routing.catalog import Catalogue, build_targets
@@ -12,13 +13,27 @@ from llmrouter.routing.plan import Plan, Router
 from llmrouter.settings.model import Settings
 from llmrouter.targets import Target
 
+
+def brand_of(name: str, base_url: str | None = None, key_env: str | None = None, **dialect: Any) -> Brand:
+    """A row of an imaginary brand table; `dialect` are fields of its dialect."""
+    return Brand(
+        name=name,
+        base_url=base_url,
+        key_env=key_env,
+        dialect=Dialect(**{"wire_format": "openai_compatible", **dialect}),
+        source="tests",
+        key_required=key_env is not None,
+    )
+
+
 BRANDS = {
     brand.name: brand
     for brand in (
-        Brand("echo", "echo", None, None, "tests", key_required=False),
-        Brand("openai", "openai_compatible", "https://openai.test/v1", "OPENAI_API_KEY", "tests"),
-        Brand("groq", "openai_compatible", "https://groq.test/v1", "GROQ_API_KEY", "tests"),
-        Brand("openai_compatible", "openai_compatible", None, None, "tests", key_required=False),
+        brand_of("echo", wire_format="echo"),
+        brand_of("openai", "https://openai.test/v1", "OPENAI_API_KEY"),
+        brand_of("groq", "https://groq.test/v1", "GROQ_API_KEY"),
+        brand_of("placed", "https://{PLACE_A}.test/{PLACE_B}/v1", "PLACED_API_KEY"),
+        brand_of("openai_compatible"),
     )
 }
 

@@ -154,3 +154,12 @@ def test_the_baseline_is_the_configured_price_of_openais_own_model() -> None:
     )
     assert catalogue.baseline_price("gpt-4o") == PriceSettings(**price)
     assert [catalogue.baseline_price(name) for name in ("gpt-4o-mini", "gpt-5")] == [None, None]
+
+
+def test_an_address_takes_its_parts_from_the_environment() -> None:
+    provider = {"type": "placed", "name": "p", "model": "m"}
+    environ = {"PLACED_API_KEY": "key-of-p", "PLACE_A": "here", "PLACE_B": "there"}
+    assert catalogue_of(provider, environ=environ).targets[0].base_url == "https://here.test/there/v1"
+    without = catalogue_of(provider, environ={"PLACED_API_KEY": "key-of-p", "PLACE_A": "here"})
+    assert without.targets == ()
+    assert without.warnings == ("Provider p is left out: PLACE_B, part of its address, is not set.",)

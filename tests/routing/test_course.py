@@ -386,3 +386,52 @@ def test_where_nothing_may_answer_the_error_says_why_not() -> None:
     error = Drive([], never=targets("ab")).end()
     assert isinstance(error, NoTarget)
     assert error.message.endswith("a/m: it cannot do: tools; b/m: it cannot do: tools")
+
+
+def unsupported(member: str) -> AttemptFailed:
+    error = {"message": f"Unsupported parameter: '{member}'", "param": member}
+    return AttemptFailed(Outcome.UNSUPPORTED, f"no {member}", 400, error, member=member)
+
+
+def test_a_target_that_refuses_a_hint_is_asked_again_without_it_at_once() -> None:
+    drive = Drive([target_of("a/m"), target_of("b/m")])
+    assert drive.steps(a=[unsupported("temperature"), unsupported("seed")]) == "a a a ok"
+
+
+def test_a_target_that_refuses_the_same_hint_again_is_left() -> None:
+    drive = Drive([target_of("a/m"), target_of("b/m")])
+    assert drive.steps(a=[unsupported("temperature"), unsupported("temperature")]) == "a a b ok"
+
+
+def test_a_target_that_refuses_what_has_meaning_is_not_asked_without_it() -> None:
+    drive = Drive([target_of("a/m"), target_of("b/m")])
+    assert drive.steps(a=[unsupported("logprobs")]) == "a b ok"
+
+
+def test_hints_that_are_refused_do_not_use_up_the_attempts() -> None:
+    drive = Drive([target_of("a/m"), target_of("b/m")], retry=RetrySettings(max_attempts=1))
+    assert drive.steps(a=[unsupported("temperature"), unsupported("seed")]) == "a a a ok"
+
+
+def test_where_nobody_takes_a_member_the_client_is_told_so_by_the_provider() -> None:
+    drive = Drive([target_of("a/m")])
+    course = drive.start()
+    drive.run(course, a=[unsupported("logprobs")])
+    error = course.error(0.0)
+    assert isinstance(error, RelayedError)
+    assert (error.status, error.param) == (400, "logprobs")
+
+
+def test_what_cannot_be_said_to_a_target_goes_to_the_next_and_counts_as_no_attempt() -> None:
+    silent = AttemptFailed(Outcome.NOT_TRANSLATABLE, "it knows no custom tools")
+    drive = Drive([target_of("a/m"), target_of("b/m")], retry=RetrySettings(max_attempts=1))
+    assert drive.steps(a=[silent]) == "a b ok"
+
+
+def test_what_can_be_said_to_nobody_is_the_requests_fault() -> None:
+    drive = Drive([target_of("a/m")])
+    course = drive.start()
+    drive.run(course, a=[AttemptFailed(Outcome.NOT_TRANSLATABLE, "it knows no custom tools")])
+    error = course.error(0.0)
+    assert (error.status, error.type) == (400, "invalid_request_error")
+    assert error.message == "No provider can be asked this. a/m: it knows no custom tools"

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from llmrouter.brands.dialect import Detour, Dialect
 from llmrouter.calls import Need, Preferences
 from llmrouter.routing.gates import expected_usd, refuse
 from llmrouter.settings.model import PriceSettings, RouteSettings
-from tests.routing.samples import call_of, target_of
+from tests.routing.samples import brand_of, call_of, target_of
 
 TEN_DOLLARS = PriceSettings(input=10, output=10)
 
@@ -69,3 +70,28 @@ def test_the_expected_cost_takes_the_clients_limit_where_it_is_lower_than_the_us
         call_of(input_characters=4000, max_output_tokens=limit),
     )
     assert expected_usd(target, call) == pytest.approx((4 * 1000 + 10 * output_tokens) / 1_000_000)
+
+
+def test_what_the_dialect_refuses_or_lacks_leaves_the_target_out() -> None:
+    target = target_of(brand=brand_of("b", refuses=frozenset({"logit_bias"}), lacks=frozenset({Need.VISION})))
+    assert refuse(target, call_of(), None) is None
+    asking = call_of(members=frozenset({"logit_bias", "stop"}), needs=frozenset({Need.VISION, Need.TOOLS}))
+    assert refuse(target, asking, None) == "it does not take: logit_bias, vision"
+
+
+def test_the_owner_knows_better_than_the_table_what_a_model_can_do() -> None:
+    brand = brand_of("b", lacks=frozenset({Need.VISION}))
+    target = target_of(brand=brand, capabilities=frozenset({Need.VISION}))
+    assert refuse(target, call_of(needs=frozenset({Need.VISION})), None) is None
+
+
+def test_a_detour_may_take_what_the_straight_way_refuses() -> None:
+    detour = Detour(frozenset({"tools"}), Dialect(wire_format="openai_responses"))
+    target = target_of(brand=brand_of("b", refuses=frozenset({"tools"}), detours=(detour,)))
+    assert refuse(target, call_of(members=frozenset({"tools"})), None) is None
+
+
+def test_what_was_learned_leaves_the_target_out_unless_it_can_be_done_without() -> None:
+    call = call_of(members=frozenset({"temperature", "logprobs"}))
+    assert refuse(target_of(), call, None, frozenset({"temperature"})) is None
+    assert refuse(target_of(), call, None, frozenset({"temperature", "logprobs", "n"})) == "it does not take: logprobs"

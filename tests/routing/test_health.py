@@ -221,3 +221,21 @@ def test_a_call_still_under_way_with_the_earlier_key_does_not_shut_the_provider_
     assert book.resting(renewed, 0) is None
     record(book, Outcome.UNAUTHORIZED, target=renewed)
     assert rest_s(book, renewed, 0) == math.inf
+
+
+def test_what_a_target_does_not_take_is_remembered_for_a_day() -> None:
+    book, target = HealthBook(), target_of()
+    assert book.unsupported(target, 0) == frozenset()
+    book.learn_unsupported(target, "logprobs", 0)
+    book.learn_unsupported(target, "seed", 3600)
+    assert book.unsupported(target, 3600) == {"logprobs", "seed"}
+    assert book.unsupported(target, 24 * 3600) == {"seed"}
+    assert book.unsupported(target_of("two/m"), 3600) == frozenset()
+
+
+def test_a_target_whose_limit_is_used_up_rests_until_it_returns() -> None:
+    book, target = HealthBook(), target_of()
+    book.note_headroom(target, None, 0)
+    assert book.resting(target, 0) is None
+    book.note_headroom(target, 30, 0)
+    assert book.available_at(target, 0) == 30

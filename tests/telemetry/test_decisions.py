@@ -24,7 +24,13 @@ def test_the_record() -> None:
         {"target": "a/b", "outcome": "server_error", "seconds": 0.1235, "status": 500, "message": "oops"},
         {"target": "c/d", "outcome": "success", "seconds": 0.2, "first_content_s": 0.1},
     ]
-    assert record["usage"] == {"input_tokens": 1, "output_tokens": 2, "cached_tokens": 3, "reasoning_tokens": 4}
+    assert record["usage"] == {
+        "input_tokens": 1,
+        "output_tokens": 2,
+        "cached_tokens": 3,
+        "reasoning_tokens": 4,
+        "cache_write_tokens": 0,
+    }
     assert json.loads(json.dumps(record)) == record
 
 

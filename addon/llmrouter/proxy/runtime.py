@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from llmrouter.brands import BRANDS
 from llmrouter.clock import Clock
 from llmrouter.gateway import Gateway
+from llmrouter.providers.formats import WIRE_FORMATS
 from llmrouter.routing.catalog import Catalogue, build_targets
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
@@ -58,7 +59,7 @@ class Runtime:
             retry=self.settings.retry,
             health=self._health,
             transports={
-                "openai_compatible": HttpTransport(self._upstream, self._clock),
+                **dict.fromkeys(WIRE_FORMATS, HttpTransport(self._upstream, self._clock)),
                 "echo": EchoTransport(self._clock, random.Random()),
             },
             clock=self._clock,

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from cachetools import LRUCache
 from pydantic import SecretStr
 
-from llmrouter.brands import Brand
+from llmrouter.brands.brand import Brand
 from llmrouter.settings.model import ModelSettings, PriceSettings, ProviderSettings, RouteSettings, Settings
 from llmrouter.targets import Target
 
@@ -72,9 +72,31 @@ def build_targets(settings: Settings, brands: Mapping[str, Brand], environ: Mapp
         if not key and is_needed and provider.api_key != "caller":
             warnings.append(f"Provider {provider.name} is left out: {variable or 'its key variable'} is not set.")
             continue
+        base_url, missing = _address(provider.base_url or brand.base_url or "", environ)
+        if missing:
+            warnings.append(f"Provider {provider.name} is left out: {missing}, part of its address, is not set.")
+            continue
         credential = SecretStr(key) if key and provider.api_key != "caller" else None
-        targets += (_target(settings, provider, model, brand, credential) for model in _models(provider))
+        place = _Place(brand, base_url, credential)
+        targets += (_target(settings, provider, model, place) for model in _models(provider))
     return Catalogue(targets, settings.routes, warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    brand: Brand
+    base_url: str
+    credential: SecretStr | None
+
+
+def _address(template: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """The address with the environment's values in place of `{NAME}`, and the first name that has none."""
+    for name in re.findall(r"\{([A-Z0-9_]+)\}", template):
+        value = environ.get(name, "").strip()
+        if not value:
+            return template, name
+        template = template.replace("{" + name + "}", value)
+    return template, None
 
 
 def _models(provider: ProviderSettings) -> Iterable[ModelSettings]:
@@ -83,15 +105,13 @@ def _models(provider: ProviderSettings) -> Iterable[ModelSettings]:
     return provider.models
 
 
-def _target(
-    settings: Settings, provider: ProviderSettings, model: ModelSettings, brand: Brand, credential: SecretStr | None
-) -> Target:
+def _target(settings: Settings, provider: ProviderSettings, model: ModelSettings, place: _Place) -> Target:
     return Target(
         provider=provider.name,
         model=model.id,
-        brand=brand,
-        base_url=provider.base_url or brand.base_url or "",
-        credential=credential,
+        brand=place.brand,
+        base_url=place.base_url,
+        credential=place.credential,
         uses_caller_key=provider.api_key == "caller",
         extra_headers=provider.extra_headers,
         priority=provider.priority,

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from llmrouter.brands.members import DISPENSABLE
 from llmrouter.calls import Call
 from llmrouter.errors import AttemptFailed, NoAnswer, NoTarget, Outcome, RelayedError, RouterError
 from llmrouter.routing.consequences import CONSEQUENCES, Next
@@ -59,7 +60,7 @@ class Course:
 
     def next(self, now: float) -> Step | None:
         """The next step, or None where the call has to end with `error`."""
-        if len(self.failures) >= self.retry.max_attempts or now >= self.deadline or self._is_refused():
+        if self._spent() >= self.retry.max_attempts or now >= self.deadline or self._is_refused():
             return None
         while self._queue:
             target = self._queue.popleft()
@@ -78,13 +79,18 @@ class Course:
     def failed(self, target: Target, failure: AttemptFailed) -> None:
         """Takes note of an attempt that failed before anything was sent to the client."""
         self.failures.append((target, failure))
+        if failure.outcome is Outcome.UNSUPPORTED and self._can_do_without(target, failure.member):
+            self._queue.appendleft(target)
 
     def error(self, now: float) -> RouterError:
         """What the client is told when no step is left."""
         for _, failure in self.failures:
-            if failure.outcome in _REQUEST_FAULTS and failure.error is not None:
+            if failure.outcome in (*_REQUEST_FAULTS, Outcome.UNSUPPORTED) and failure.error is not None:
                 is_overflow = failure.outcome is Outcome.CONTEXT_EXCEEDED
                 return RelayedError(400 if is_overflow else failure.status or 400, failure.error)
+        if self.failures and all(failure.outcome is Outcome.NOT_TRANSLATABLE for _, failure in self.failures):
+            story = "; ".join(f"{target.key}: {failure.message}" for target, failure in self.failures)
+            return RelayedError(400, {"message": f"No provider can be asked this. {story}"})
         if not (known := self._known()):
             return self._nothing_may_answer()
         if self.failures and (own := self._callers_own_fault()) is not None:
@@ -104,6 +110,19 @@ class Course:
         return refusals >= 2 or (
             refusals == 1 and CONSEQUENCES[self.failures[-1][1].outcome].next is not Next.ONE_OTHER
         )
+
+    def _spent(self) -> int:
+        """Attempts that count: a request that was never sent is none, nor one that is only said in another way."""
+        return sum(
+            failure.outcome is not Outcome.NOT_TRANSLATABLE
+            and not (failure.outcome is Outcome.UNSUPPORTED and failure.member in DISPENSABLE)
+            for _, failure in self.failures
+        )
+
+    def _can_do_without(self, target: Target, member: str | None) -> bool:
+        """Whether the target is worth asking again without a member, which it has not refused before in this call."""
+        refused = [f.member for tried, f in self.failures if tried is target and f.member is not None]
+        return member in DISPENSABLE and refused.count(member) == 1
 
     def _callers_own_fault(self) -> RelayedError | None:
         """OpenAI's answer to a key of the app that is wrong or has no credit: the app must see it as it is."""

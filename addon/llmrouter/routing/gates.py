@@ -1,5 +1,6 @@
 """Reasons to leave a target out of a plan, each in words that the decision record shows."""
 
+from llmrouter.brands.members import DISPENSABLE
 from llmrouter.calls import Call
 from llmrouter.routing.prices import estimate_usd
 from llmrouter.settings.model import RouteSettings
@@ -12,13 +13,20 @@ _CHARACTERS_PER_TOKEN = 4
 _EXPECTED_OUTPUT_TOKENS = 500
 
 
-def refuse(target: Target, call: Call, route: RouteSettings | None) -> str | None:
-    """Why a target must not or cannot serve a call, whatever its health; None where it can."""
+def refuse(
+    target: Target, call: Call, route: RouteSettings | None, learned: frozenset[str] = frozenset()
+) -> str | None:
+    """Why a target must not or cannot serve a call, whatever its health; None where it can.
+
+    `learned` are members that the target has refused before.
+    """
     pinned = call.preferences.provider
     if pinned is not None and target.provider != pinned:
         return f"the client asked for provider {pinned}"
     if target.capabilities is not None and (missing := call.needs - target.capabilities):
         return f"it cannot do: {', '.join(sorted(missing))}"
+    if unable := _unable(target, call, learned):
+        return f"it does not take: {', '.join(sorted(unable))}"
     least_tokens = call.input_characters // _MOST_CHARACTERS_PER_TOKEN
     if target.context_window is not None and least_tokens > target.context_window:
         return f"the prompt has at least {least_tokens} tokens, and its window is {target.context_window}"
@@ -28,6 +36,15 @@ def refuse(target: Target, call: Call, route: RouteSettings | None) -> str | Non
         if target.quality < route.min_quality:
             return f"its quality is {target.quality}, and the route wants {route.min_quality}"
     return _too_dear(target, call)
+
+
+def _unable(target: Target, call: Call, learned: frozenset[str]) -> set[str]:
+    """What the call asks for, and the target's dialect neither knows nor can do in another way."""
+    dialect = target.dialect.for_members(call.members)
+    lacking = call.needs & dialect.lacks
+    if target.capabilities is not None:
+        lacking -= target.capabilities
+    return {*lacking, *(call.members & dialect.refuses), *(call.members & learned - DISPENSABLE)}
 
 
 def _too_dear(target: Target, call: Call) -> str | None:

@@ -12,10 +12,13 @@ from llmrouter.targets import Target
 
 logger = logging.getLogger(__name__)
 
+_NOTHING: frozenset[str] = frozenset()
 _FIRST_REST_S = 20.0
 _LONGEST_REST_S = 600.0
 # A new latency moves the average by a fifth: about the last ten replies count.
 _LATENCY_WEIGHT = 0.2
+# Models learn new members, and a provider may have erred: what was refused is tried again after a day.
+_REFUSAL_LASTS_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class _Memory:
     resting: Resting | None = None
     next_limit_rest_s: float = _FIRST_REST_S
     first_content_s: float | None = None
+    unsupported: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -50,6 +54,26 @@ class HealthBook:
         """The average time to the first content; None where nothing is known."""
         memory = self._targets.get(target.key)
         return None if memory is None else memory.first_content_s
+
+    def unsupported(self, target: Target, now: float) -> frozenset[str]:
+        """Members of calls that the target has refused as unknown to it, in the last day."""
+        memory = self._targets.get(target.key)
+        if memory is None or not memory.unsupported:
+            return _NOTHING
+        return frozenset(member for member, until in memory.unsupported.items() if until > now)
+
+    def learn_unsupported(self, target: Target, member: str, now: float) -> None:
+        """Takes note that the target does not take a member of calls."""
+        memory = self._memory(target)
+        if member not in memory.unsupported:
+            logger.info("%s does not take '%s', and is not asked so again for a day.", target.key, member)
+        memory.unsupported[member] = now + _REFUSAL_LASTS_S
+
+    def note_headroom(self, target: Target, returns_in_s: float | None, now: float) -> None:
+        """Lets a target rest whose own headers say that nothing is left of a limit until then (seconds from now)."""
+        if returns_in_s is not None:
+            memory = self._memory(target)
+            memory.resting = _later(memory.resting, Resting(now + returns_in_s, "limit used up"))
 
     def resting(self, target: Target, now: float) -> Resting | None:
         """The longest rest that the target or its provider is in."""

@@ -63,7 +63,7 @@ class Router:
         fit: list[Candidate] = []
         left_out: list[LeftOut] = []
         for position, target in enumerate(found.targets):
-            reason = refuse(target, call, found.route)
+            reason = refuse(target, call, found.route, self._health.unsupported(target, now))
             left = LeftOut(target, reason) if reason else self._resting(target, now)
             if left is not None:
                 left_out.append(left)

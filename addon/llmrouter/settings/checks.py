@@ -5,9 +5,12 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
-from llmrouter.brands import Brand
+from llmrouter.brands.brand import Brand
 from llmrouter.settings.document import Document, Path
 from llmrouter.settings.model import ProviderSettings, Settings
+
+_RETIRED = ("models.github.ai", "models.inference.ai.azure.com")
+"""Hosts that are gone for good (provider reference, section 3.19)."""
 
 type Finding = tuple[Path, str]
 
@@ -36,8 +39,10 @@ def _check_provider(provider: ProviderSettings, path: Path, brands: Mapping[str,
         return
     yield from _check_models(provider, path)
     yield from _check_key(provider, path)
-    if brand.wire_format != "echo" and brand.base_url is None and provider.base_url is None:
+    if brand.dialect.wire_format != "echo" and brand.base_url is None and provider.base_url is None:
         yield path, f"type {provider.type} needs a `base_url`, such as https://api.example.com/v1"
+    if (urlsplit(provider.base_url or "").hostname or "") in _RETIRED:
+        yield (*path, "base_url"), "GitHub Models was retired on 2026-07-30 and answers no more; remove this provider"
     if provider.type != "echo":
         for key in ("mock_failure_rate", "mock_latency_seconds"):
             if key in provider.model_fields_set:

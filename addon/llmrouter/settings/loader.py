@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from llmrouter.brands import Brand
+from llmrouter.brands.brand import Brand
 from llmrouter.settings import model
 from llmrouter.settings.checks import Finding, check_providers, check_routes
 from llmrouter.settings.document import Document, read_document

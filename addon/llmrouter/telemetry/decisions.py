@@ -19,7 +19,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """One try: the target, what it came to, and how long it took in seconds."""
+    """One try: the target, what it came to, and how long it took in seconds.
+
+    `changes` says in what the request differed from the client's; `requests_left` and `tokens_left` are what the
+    provider says is left of its limits.
+    """
 
     target: str
     outcome: str
@@ -27,6 +31,9 @@ class AttemptRecord:
     first_content_s: float | None = None
     status: int | None = None
     message: str | None = None
+    changes: tuple[str, ...] = ()
+    requests_left: int | None = None
+    tokens_left: int | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +82,7 @@ class Decision:
                 "output_tokens": usage.output_tokens,
                 "cached_tokens": usage.cached_tokens,
                 "reasoning_tokens": usage.reasoning_tokens,
+                "cache_write_tokens": usage.cache_write_tokens,
             },
             "cost_usd": self.cost_usd,
             "saved_usd": self.saved_usd,
@@ -94,6 +102,12 @@ def _attempt_record(attempt: AttemptRecord) -> dict[str, Any]:
         record["status"] = attempt.status
     if attempt.message is not None:
         record["message"] = attempt.message
+    if attempt.changes:
+        record["changes"] = list(attempt.changes)
+    if attempt.requests_left is not None:
+        record["requests_left"] = attempt.requests_left
+    if attempt.tokens_left is not None:
+        record["tokens_left"] = attempt.tokens_left
     return record
 
 

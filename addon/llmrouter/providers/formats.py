@@ -1,0 +1,52 @@
+"""The wire formats by name, and the one way to translate a call for a target."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from llmrouter.providers import anthropic, gemini, openai_compatible, openai_responses
+from llmrouter.providers.legacy_functions import LegacyDecoder, is_legacy, legacy_reply, modernised
+from llmrouter.providers.validated import ValidatedDecoder, validated_reply
+from llmrouter.providers.wire import ChunkDecoder, Job, Translation, WireFormat
+from llmrouter.replies import Reply
+
+WIRE_FORMATS: Mapping[str, WireFormat] = MappingProxyType(
+    {
+        "anthropic": anthropic.translate,
+        "gemini": gemini.translate,
+        "openai_compatible": openai_compatible.translate,
+        "openai_responses": openai_responses.translate,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """One call at one target: what is asked there, and the answer as the client has to get it.
+
+    `is_legacy` tells that the client speaks of functions where the target speaks of tools.
+    """
+
+    translation: Translation
+    is_legacy: bool
+
+    def read_reply(self, data: bytes) -> Reply:
+        """The complete answer in this body, validated where it was emulated; raises `AttemptFailed`."""
+        reply, emulation = self.translation.read_reply(data), self.translation.emulation
+        if emulation is not None:
+            reply = validated_reply(reply, emulation)
+        return legacy_reply(reply) if self.is_legacy else reply
+
+    def decoder(self) -> ChunkDecoder:
+        """A decoder for one stream, which holds an emulated answer back until it is valid."""
+        decoder, emulation = self.translation.decoder(), self.translation.emulation
+        if emulation is not None:
+            decoder = ValidatedDecoder(decoder, emulation)
+        return LegacyDecoder(decoder) if self.is_legacy else decoder
+
+
+def translate(job: Job) -> Dialogue:
+    """The job's call in its target's words; raises `AttemptFailed` with NOT_TRANSLATABLE where there are none."""
+    if not job.dialect.takes_functions and is_legacy(job.call):
+        return Dialogue(WIRE_FORMATS[job.dialect.wire_format](replace(job, call=modernised(job.call))), True)
+    return Dialogue(WIRE_FORMATS[job.dialect.wire_format](job), False)

@@ -1,0 +1,92 @@
+"""Puts right what copies of OpenAI's API say in other words: ends, tool calls, contents and reasoning."""
+
+from typing import Any
+
+import orjson
+
+from llmrouter.errors import AttemptFailed, Outcome
+
+_FAILED = frozenset({"error", "abort", "insufficient_system_resource"})
+"""Finish reasons by which OpenRouter, Mistral, vLLM and DeepSeek say that a failure cut the answer off (provider
+reference, sections 3.4, 3.9, 3.10 and 3.21)."""
+
+_OPENAI_ENDS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+_ENDS = {"model_length": "length", "max_tokens": "length", "tool_use": "tool_calls", "safety": "content_filter"}
+"""Other words for OpenAI's (sections 3.7, 3.9 and 15); whatever is not known, such as Together's `eos`, is `stop`."""
+
+_REASONING = "reasoning_content"
+
+
+def finish_reason(choice: dict[str, Any]) -> str | None:
+    """Why the choice ended, in OpenAI's word; None where it has not, which some servers tell as "".
+
+    Raises `AttemptFailed` where the provider says that it failed.
+    """
+    reason = choice.get("finish_reason")
+    if not isinstance(reason, str) or not reason:
+        return None
+    if reason in _OPENAI_ENDS:
+        return reason
+    if reason in _FAILED:
+        raise AttemptFailed(Outcome.BAD_REPLY, "the provider ended its answer with a failure")
+    return _ENDS.get(reason.lower(), "stop")
+
+
+def with_plain_content(message: dict[str, Any]) -> dict[str, Any]:
+    """A message or delta whose content is text, and whose reasoning stands in `reasoning_content`; itself where it is
+    so already.
+
+    Mistral gives lists of parts, of which those of the type `thinking` are reasoning (section 3.9); Groq, Cerebras,
+    OpenRouter, vLLM and Ollama say `reasoning` (section 15).
+    """
+    content, reasoning = message.get("content"), message.get("reasoning")
+    if not isinstance(content, list) and "reasoning" not in message:
+        return message
+    plain = {name: value for name, value in message.items() if name != "reasoning"}
+    thought = reasoning if isinstance(reasoning, str) else ""
+    if isinstance(content, list):
+        plain["content"] = _texts(content, "text") or None
+        thought += _texts(content, "thinking")
+    if thought and not plain.get(_REASONING):
+        plain[_REASONING] = thought
+    return plain
+
+
+def _texts(parts: list[Any], kind: str) -> str:
+    found = ""
+    for part in parts:
+        if isinstance(part, dict) and part.get("type") == kind:
+            inner = part.get(kind)
+            found += _texts(inner, "text") if isinstance(inner, list) else inner if isinstance(inner, str) else ""
+    return found
+
+
+def whole_tool_calls(calls: list[Any], call_id: str, only_first: bool) -> list[Any]:
+    """Tool calls with ids, a type, and arguments as text; the list itself where they are so already."""
+    wanted = calls[:1] if only_first else calls
+    fixed = [_whole(call, f"call_{call_id}_{number}") for number, call in enumerate(wanted)]
+    same = len(fixed) == len(calls) and all(new is old for new, old in zip(fixed, calls, strict=True))
+    return calls if same else fixed
+
+
+def _whole(call: Any, spare_id: str) -> Any:
+    if not isinstance(call, dict) or call.get("type") == "custom":
+        return call
+    function = call.get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise AttemptFailed(Outcome.BAD_REPLY, "the provider's answer has a tool call without a name")
+    changes: dict[str, Any] = {}
+    if not call.get("id"):
+        changes["id"] = spare_id
+    if call.get("type") != "function":
+        changes["type"] = "function"
+    if not isinstance(function.get("arguments"), str):
+        changes["function"] = {**function, "arguments": arguments_text(function.get("arguments"))}
+    return {**call, **changes} if changes else call
+
+
+def arguments_text(arguments: Any) -> str:
+    """A tool call's arguments as the JSON text that OpenAI gives; some servers give the object itself."""
+    if isinstance(arguments, str):
+        return arguments
+    return "{}" if arguments is None else orjson.dumps(arguments).decode()

@@ -1,0 +1,84 @@
+"""Holds an emulated structured answer back until it is whole and valid, whatever the wire format."""
+
+from typing import Any
+
+import orjson
+
+from llmrouter.providers.structured import Emulation
+from llmrouter.providers.wire import ChunkDecoder
+from llmrouter.replies import Chunk, Reply
+
+_WHOLE_ENDS = ("stop",)
+
+
+def validated_reply(reply: Reply, emulation: Emulation) -> Reply:
+    """The reply with each finished choice's text validated, and its JSON alone left; raises `AttemptFailed`."""
+    fields = orjson.loads(reply.data)
+    for choice in fields["choices"]:
+        text = choice["message"].get("content")
+        if choice.get("finish_reason") in _WHOLE_ENDS and not choice["message"].get("refusal"):
+            choice["message"]["content"] = emulation.checked(text or "")
+    return Reply(orjson.dumps(fields), reply.usage)
+
+
+class ValidatedDecoder:
+    """Decodes a stream and gives the text of each choice in one piece, once it is whole and valid.
+
+    What ends otherwise than with `stop` (too long, refused, a tool call) is given as it is, as OpenAI does.
+    """
+
+    __slots__ = ("_emulation", "_held", "_inner", "_refused")
+
+    def __init__(self, inner: ChunkDecoder, emulation: Emulation) -> None:
+        self._inner = inner
+        self._emulation = emulation
+        self._held: dict[int, list[str]] = {}
+        self._refused: set[int] = set()
+
+    @property
+    def done(self) -> bool:
+        return self._inner.done
+
+    @property
+    def is_holding(self) -> bool:
+        return bool(self._held)
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """The chunks that these bytes complete."""
+        return self._let_through(self._inner.feed(data))
+
+    def finish(self) -> list[Chunk]:
+        """The chunks that the end of the stream completes."""
+        return self._let_through(self._inner.finish())
+
+    def _let_through(self, chunks: list[Chunk]) -> list[Chunk]:
+        return [out for chunk in chunks for out in (self._split(chunk) if chunk.data else [chunk])]
+
+    def _split(self, chunk: Chunk) -> list[Chunk]:
+        """The chunk without the text that is held, and before it the text of a choice that it ends."""
+        frame: dict[str, Any] = orjson.loads(chunk.data)
+        choices = frame.pop("choices", None) or ()
+        out: list[Chunk] = []
+        for choice in choices:
+            index, delta = choice.get("index", 0), choice.get("delta") or {}
+            self._held.setdefault(index, []).append(delta.pop("content", None) or "")
+            if delta.get("refusal"):
+                self._refused.add(index)
+            if reason := choice.get("finish_reason"):
+                if text := self._released(index, reason):
+                    piece = {"index": index, "delta": {"content": text}, "finish_reason": None}
+                    out.append(_chunk(frame, [piece], is_content=True))
+                out.append(_chunk(frame, [choice], is_content=True))
+            elif delta:
+                out.append(_chunk(frame, [choice], is_content=bool(delta.keys() - {"role"})))
+        return [*out, Chunk(b"", False, chunk.usage)] if choices else [chunk]
+
+    def _released(self, index: int, finish_reason: str) -> str:
+        text = "".join(self._held.pop(index, ()))
+        if finish_reason in _WHOLE_ENDS and index not in self._refused:
+            return self._emulation.checked(text)
+        return text
+
+
+def _chunk(frame: dict[str, Any], choices: list[dict[str, Any]], is_content: bool) -> Chunk:
+    return Chunk(orjson.dumps({**frame, "choices": choices}), is_content)

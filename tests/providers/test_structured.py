@@ -1,0 +1,164 @@
+"""Structured output where the target has none of its own: what is asked, what is accepted, what reaches the client."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+
+from llmrouter.errors import AttemptFailed, Outcome
+from llmrouter.providers.chunk_writer import ChunkWriter, choice_json, completion_json
+from llmrouter.providers.structured import Emulation, wanted
+from llmrouter.providers.validated import ValidatedDecoder, validated_reply
+from llmrouter.replies import Chunk, Usage
+from tests.providers.samples import call_of
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+NUMBER = Emulation("number", SCHEMA)
+ANY_OBJECT = Emulation("json_object", None)
+
+
+def asking(schema: Any, **members: Any) -> Any:
+    return call_of(response_format={"type": "json_schema", "json_schema": {"name": "a", "schema": schema, **members}})
+
+
+def test_what_a_call_asks_for() -> None:
+    assert wanted(call_of()) is None
+    assert wanted(call_of(response_format={"type": "text"})) is None
+    assert wanted(call_of(response_format={"type": "json_object"})) == ANY_OBJECT
+    assert wanted(asking(SCHEMA, description="d")) == Emulation("a", SCHEMA, "d")
+
+
+@pytest.mark.parametrize("schema", [None, "x", {"type": "oops"}, {"properties": 1}])
+def test_what_is_no_schema_cannot_be_asked(schema: Any) -> None:
+    with pytest.raises(AttemptFailed) as caught:
+        wanted(asking(schema))
+    assert caught.value.outcome == Outcome.NOT_TRANSLATABLE
+
+
+def test_the_model_is_told_the_schema() -> None:
+    told = Emulation("number", SCHEMA, "a count").instruction
+    assert json.dumps(SCHEMA, separators=(",", ":")) in told
+    assert "a count" in told
+    assert "JSON" in ANY_OBJECT.instruction
+
+
+ACCEPTED = {
+    "as it is": ('{"n": 1}', '{"n": 1}'),
+    "in a fence": ('```json\n{"n": 1}\n```', '{"n": 1}'),
+    "in a plain fence with space": ('\n ```\n{"n": 1}\n```\n', '{"n": 1}'),
+    "with space": ('  {"n": 1}\n', '{"n": 1}'),
+    "with more": ('{"n": 1, "m": "é"}', '{"n": 1, "m": "é"}'),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), ACCEPTED.values(), ids=ACCEPTED)
+def test_what_fits_is_given_without_what_stands_around_it(text: str, expected: str) -> None:
+    assert NUMBER.checked(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "no", '{"n": "1"}', "{}", "[1]", '{"n": 1} and more', '{"n": 1', "NaN"])
+def test_what_does_not_fit_is_a_bad_reply(text: str) -> None:
+    with pytest.raises(AttemptFailed) as caught:
+        NUMBER.checked(text)
+    assert caught.value.outcome == Outcome.BAD_REPLY
+
+
+@pytest.mark.parametrize("text", ["[1]", "1", '"a"', "oops"])
+def test_a_json_object_is_an_object(text: str) -> None:
+    assert ANY_OBJECT.checked('{"any": 1}') == '{"any": 1}'
+    with pytest.raises(AttemptFailed):
+        ANY_OBJECT.checked(text)
+
+
+def test_the_failure_says_where_and_not_what() -> None:
+    with pytest.raises(AttemptFailed) as caught:
+        NUMBER.checked('{"n": "a secret"}')
+    assert caught.value.message == "the model's JSON does not fit the schema at $.n (type)"
+
+
+def test_references_within_the_schema_are_followed_and_no_others() -> None:
+    inside = {"$defs": {"n": {"type": "integer"}}, "properties": {"n": {"$ref": "#/$defs/n"}}}
+    assert Emulation("a", inside).checked('{"n": 1}') == '{"n": 1}'
+    outside = {"properties": {"n": {"$ref": "http://127.0.0.1:9/schema"}}}
+    with pytest.raises(AttemptFailed) as caught:
+        Emulation("a", outside).checked('{"n": 1}')
+    assert caught.value.outcome == Outcome.NOT_TRANSLATABLE
+
+
+def whole(*choices: Any) -> Any:
+    reply = completion_json(call_of(), 1, choices, Usage(3, 2))
+    return [choice["message"] for choice in orjson.loads(validated_reply(reply, NUMBER).data)["choices"]]
+
+
+def test_every_choice_of_a_whole_answer_is_validated() -> None:
+    fine = choice_json({"content": '```\n{"n":1}\n```'}, "stop")
+    assert [message["content"] for message in whole(fine, choice_json({"content": '{"n":2}'}, "stop", 1))] == [
+        '{"n":1}',
+        '{"n":2}',
+    ]
+    with pytest.raises(AttemptFailed):
+        whole(fine, choice_json({"content": "no"}, "stop", 1))
+    with pytest.raises(AttemptFailed):
+        whole(choice_json({}, "stop"))
+
+
+def test_what_ended_otherwise_is_given_as_it_is() -> None:
+    assert whole(choice_json({"content": '{"n"'}, "length"))[0]["content"] == '{"n"'
+    assert whole(choice_json({"refusal": "no"}, "stop"))[0]["refusal"] == "no"
+
+
+class Told:
+    """A decoder that gives chunks as they are listed."""
+
+    done = False
+    is_holding = False
+
+    def __init__(self, *batches: list[Chunk]) -> None:
+        self._batches = list(batches)
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        return self._batches.pop(0)
+
+    def finish(self) -> list[Chunk]:
+        return self._batches.pop(0) if self._batches else []
+
+
+def test_a_stream_is_held_back_until_it_is_whole() -> None:
+    writer = ChunkWriter(call_of(), 1)
+    told = Told([writer.text('{"n"')], [writer.text(":1}")], [writer.end("stop")], [writer.usage(Usage(3, 2))])
+    decoder = ValidatedDecoder(told, NUMBER)
+    assert not decoder.is_holding
+    first = decoder.feed(b"")
+    assert decoder.is_holding
+    assert not any(chunk.is_content for chunk in first)
+    assert [chunk.data for chunk in decoder.feed(b"") if chunk.data] == []
+    last = [orjson.loads(chunk.data)["choices"][0] for chunk in decoder.feed(b"") if chunk.data]
+    assert [(choice["delta"], choice["finish_reason"]) for choice in last] == [
+        ({"content": '{"n":1}'}, None),
+        ({}, "stop"),
+    ]
+    assert not decoder.is_holding
+    assert [chunk.usage for chunk in decoder.finish()] == [Usage(3, 2)]
+
+
+def test_a_stream_that_does_not_fit_fails_before_anything_of_it_is_content() -> None:
+    writer = ChunkWriter(call_of(), 1)
+    decoder = ValidatedDecoder(Told([writer.text("Sure!"), writer.end("stop")]), NUMBER)
+    with pytest.raises(AttemptFailed):
+        decoder.feed(b"")
+
+
+def test_a_stream_that_was_cut_by_its_length_is_given_as_it_is() -> None:
+    writer = ChunkWriter(call_of(), 1)
+    decoder = ValidatedDecoder(Told([writer.text('{"n"'), writer.end("length")]), NUMBER)
+    choices = [orjson.loads(chunk.data)["choices"][0] for chunk in decoder.feed(b"") if chunk.data]
+    assert [choice["delta"].get("content") for choice in choices] == [None, '{"n"', None]
+    assert choices[-1]["finish_reason"] == "length"
+
+
+def test_reasoning_is_not_held_back() -> None:
+    writer = ChunkWriter(call_of(), 1)
+    (chunk, _) = ValidatedDecoder(Told([writer.reasoning("hm")]), NUMBER).feed(b"")
+    assert chunk.is_content
+    assert orjson.loads(chunk.data)["choices"][0]["delta"]["reasoning_content"] == "hm"

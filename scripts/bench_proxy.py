@@ -30,7 +30,11 @@ providers:
   - name: stub
     type: openai_compatible
     base_url: http://127.0.0.1:{port}/v1
-    model: stub
+    models: [{{id: stub, serves: [gpt-4o-mini]}}]
+  - name: anthropic
+    type: anthropic
+    base_url: http://127.0.0.1:{port}/v1
+    models: [{{id: stub, serves: [claude]}}]
 logging: {{decisions: "{decisions}"}}
 """
 
@@ -81,10 +85,10 @@ def start(arguments: list[str], ready: str, environ: dict[str, str] | None = Non
     raise RuntimeError(f"{arguments[0]} did not start")
 
 
-async def drive(url: str, requests: int, clients: int, *, stream: bool) -> list[float]:
+async def drive(url: str, requests: int, clients: int, *, stream: bool, model: str = "gpt-4o-mini") -> list[float]:
     """Sends the requests from several clients at once, each on one connection; returns the seconds of each."""
     seconds: list[float] = []
-    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "ping " * 20}], "stream": stream}
+    body = {"model": model, "messages": [{"role": "user", "content": "ping " * 20}], "stream": stream}
 
     async def one_client(count: int) -> None:
         async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
@@ -100,12 +104,13 @@ async def drive(url: str, requests: int, clients: int, *, stream: bool) -> list[
     return seconds
 
 
-def measure(name: str, pid: int, url: str, options: argparse.Namespace, *, stream: bool = False) -> Row:
-    """One row: a warm-up, then the counted requests."""
+def measure(row: tuple[str, str], pid: int, url: str, options: argparse.Namespace, *, stream: bool = False) -> Row:
+    """One row, given by its name and the model that is asked for: a warm-up, then the counted requests."""
+    name, model = row
     requests = options.requests // 10 if stream else options.requests
-    asyncio.run(drive(url, WARM_UP if not stream else 20, options.clients, stream=stream))
+    asyncio.run(drive(url, WARM_UP if not stream else 20, options.clients, stream=stream, model=model))
     before = cpu_seconds(pid)
-    seconds = asyncio.run(drive(url, requests, options.clients, stream=stream))
+    seconds = asyncio.run(drive(url, requests, options.clients, stream=stream, model=model))
     used = cpu_seconds(pid) - before
     cuts = statistics.quantiles(seconds, n=100)
     return Row(name, used / len(seconds) * 1000, cuts[49] * 1000, cuts[98] * 1000, resident_mib(pid))
@@ -132,7 +137,11 @@ def with_router(stub_port: int, folder: Path, decisions: str, use: Callable[[int
     arguments = [mitmdump(), "-s", str(REPOSITORY / "addon" / "router.py"), "-p", str(free_port())]
     arguments += ["--set", f"llmrouter_api_port={port}", "--set", "flow_detail=0"]
     arguments += ["--set", f"llmrouter_certs={folder}"]
-    process = start(arguments, "reverse proxy to", {"LLMROUTER_CONFIG": str(config), "PYTHONUNBUFFERED": "1"})
+    process = start(
+        arguments,
+        "reverse proxy to",
+        {"LLMROUTER_CONFIG": str(config), "ANTHROPIC_API_KEY": "key-of-stub", "PYTHONUNBUFFERED": "1"},
+    )
     try:
         use(process.pid, f"http://127.0.0.1:{port}/v1/chat/completions")
     finally:
@@ -157,12 +166,13 @@ def main() -> None:
     stub = start([sys.executable, str(REPOSITORY / "scripts" / "bench_stub.py"), "--port", str(stub_port)], "ready")
     rows: list[Row] = []
 
-    def add(name: str, *, stream: bool = False) -> Callable[[int, str], None]:
-        return lambda pid, url: rows.append(measure(name, pid, url, options, stream=stream))
+    def add(name: str, *, stream: bool = False, model: str = "gpt-4o-mini") -> Callable[[int, str], None]:
+        return lambda pid, url: rows.append(measure((name, model), pid, url, options, stream=stream))
 
     def add_router_rows(pid: int, url: str) -> None:
         add("router, routed")(pid, url)
         add("router, streaming 100 chunks", stream=True)(pid, url)
+        add("router, streaming 100 chunks from Anthropic", stream=True, model="claude")(pid, url)
 
     try:
         if options.memory:
@@ -191,7 +201,7 @@ def print_memory(pid: int, url: str) -> None:
 
 async def read_slowly(pid: int, url: str) -> float:
     """Reads 50 long streams at about 1.6 MiB/s each; returns the router's highest resident memory."""
-    body = {"messages": [{"role": "user", "content": "long-stream"}], "stream": True}
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "long-stream"}], "stream": True}
     highest = 0.0
 
     async def one_client() -> None:

@@ -1,11 +1,13 @@
 """The upstream of the benchmark: answers each chat completion from memory, whole or as a stream of 100 chunks.
 
-A request that holds the word `long-stream` gets a stream of 16 MiB.
+A request that holds the word `long-stream` gets a stream of 16 MiB; one to `/messages` gets Anthropic's events.
 """
 
 import argparse
 import asyncio
+import json
 import ssl
+from typing import Any
 
 ANSWER = (
     b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"stub","choices":[{"index":0,"message":'
@@ -17,17 +19,44 @@ CHUNKS = 100
 
 def chunk(delta: str, finish: str = "null", rest: str = "") -> bytes:
     """One chunk of the transfer, which holds one event of the stream."""
-    event = (
+    return framed(
         'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"stub","choices":'
         f'[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]{rest}}}\n\n'
-    ).encode()
-    return b"%x\r\n%b\r\n" % (len(event), event)
+    )
+
+
+def framed(text: str) -> bytes:
+    """One chunk of the transfer."""
+    data = text.encode()
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def anthropic_event(kind: str, **members: Any) -> bytes:
+    """One event of Anthropic's stream."""
+    return framed(f"event: {kind}\ndata: {json.dumps({'type': kind, **members})}\n\n")
+
+
+def anthropic_stream() -> list[bytes]:
+    """The same answer as `STREAM` in Anthropic's words."""
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "content": [], "model": "stub"}
+    started = {**message, "stop_reason": None, "usage": {"input_tokens": 1, "output_tokens": 1}}
+    deltas = [{"type": "text_delta", "text": f"word{number} "} for number in range(CHUNKS - 2)]
+    return [
+        anthropic_event("message_start", message=started),
+        anthropic_event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+        *(anthropic_event("content_block_delta", index=0, delta=delta) for delta in deltas),
+        anthropic_event("content_block_stop", index=0),
+        anthropic_event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": CHUNKS}),
+        anthropic_event("message_stop"),
+    ]
 
 
 STREAM = [chunk('{"role":"assistant","content":""}')]
 STREAM += [chunk(f'{{"content":"word{number} "}}') for number in range(CHUNKS - 2)]
 STREAM += [chunk("{}", '"stop"')]
-END = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+ANTHROPIC_STREAM = anthropic_stream()
+LAST = b"0\r\n\r\n"
+END = b"e\r\ndata: [DONE]\n\n\r\n" + LAST
 LONG_PIECE = chunk('{"content":"' + "x" * 8000 + '"}')
 LONG_PIECES = 2048
 WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER)
@@ -51,11 +80,12 @@ async def serve_client(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
                     await writer.drain()
                 writer.write(STREAM[-1] + END)
                 continue
-            for piece in STREAM:
+            is_anthropic = head.startswith(b"post /v1/messages")
+            for piece in ANTHROPIC_STREAM if is_anthropic else STREAM:
                 writer.write(piece)
                 # One packet a chunk, as a model gives one token after the other.
                 await asyncio.sleep(0)
-            writer.write(END)
+            writer.write(LAST if is_anthropic else END)
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
 

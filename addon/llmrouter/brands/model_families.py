@@ -122,7 +122,7 @@ ANTHROPIC_RULES = (
         structured=Structured.TOOL,
     ),
     where("claude-3-5*", thinking=Thinking.NONE, max_output_tokens=8_192),
-    where("claude-3-haiku*", "claude-3-opus*", thinking=Thinking.NONE, max_output_tokens=4_096),
+    where("claude-3-haiku*", "claude-3-sonnet*", "claude-3-opus*", thinking=Thinking.NONE, max_output_tokens=4_096),
 )
 
 GEMINI = replace(_GEMINI_COMPATIBLE, detours=_gemini(_GEMINI_NATIVE))

@@ -89,4 +89,5 @@ def wanted(call: Call) -> Emulation | None:
     except SchemaError as error:
         message = f"'response_format' holds no valid JSON Schema: {error.message[:_LONGEST_PATH]}"
         raise AttemptFailed(Outcome.NOT_TRANSLATABLE, message) from error
-    return Emulation(str(inner.get("name") or "answer"), schema, inner.get("description"))
+    description = inner.get("description")
+    return Emulation(str(inner.get("name") or "answer"), schema, description if isinstance(description, str) else None)

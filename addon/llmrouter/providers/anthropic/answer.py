@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from llmrouter.errors import AttemptFailed, Outcome
+from llmrouter.providers.bodies import bad, parsed
 from llmrouter.providers.failures import classify_inside
 from llmrouter.providers.wire import Job
 from llmrouter.replies import Usage
@@ -28,21 +28,9 @@ _REFUSED = "The model refused to answer."
 _LARGEST_COUNT = 2**53
 
 
-def bad(message: str) -> AttemptFailed:
-    """The failure for an answer that makes no sense."""
-    return AttemptFailed(Outcome.BAD_REPLY, message)
-
-
 def object_in(data: bytes) -> dict[str, Any]:
     """The JSON object in a body; raises `AttemptFailed` for what is none, and for an error, what that tells."""
-    if not data:
-        raise bad("the provider sent an empty answer")
-    if data.startswith(b"<"):
-        raise classify_inside(data.decode("utf-8", "replace"))
-    try:
-        fields = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise bad("the provider sent an answer that is no valid JSON") from error
+    fields = parsed(data)
     if not isinstance(fields, dict) or fields.get("type") == "error" or fields.get("error"):
         raise classify_inside(fields)
     return fields

@@ -3,7 +3,6 @@
 from typing import Any
 
 from llmrouter.providers.anthropic.answer import (
-    bad,
     custom_input,
     finish_reason,
     json_text,
@@ -14,6 +13,7 @@ from llmrouter.providers.anthropic.answer import (
 )
 from llmrouter.providers.anthropic.request import Expected
 from llmrouter.providers.anthropic.turns import TurnOrder
+from llmrouter.providers.bodies import bad
 from llmrouter.providers.chunk_writer import choice_json, completion_json, tool_call_json
 from llmrouter.providers.structured import TOOL_NAME
 from llmrouter.providers.wire import Job

@@ -5,10 +5,11 @@ from typing import Any
 import orjson
 
 from llmrouter.errors import AttemptFailed
-from llmrouter.providers.anthropic.answer import bad, finish_reason, object_in, refusal_of, usage_of
+from llmrouter.providers.anthropic.answer import finish_reason, object_in, refusal_of, usage_of
 from llmrouter.providers.anthropic.request import Expected
 from llmrouter.providers.anthropic.stream_blocks import OpenBlock, ThinkingBlock, ToolBlock, ToolCalls, ToolWriter
 from llmrouter.providers.anthropic.turns import TurnOrder
+from llmrouter.providers.bodies import bad
 from llmrouter.providers.failures import classify_inside
 from llmrouter.providers.wire import Job
 from llmrouter.replies import Chunk

@@ -29,6 +29,11 @@ class ChoiceInStream:
         self._spare = f"call_{job.call.id}_{index}_" if index else f"call_{job.call.id}_"
         self._reasoning = ""
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the role was sent, and the end was not."""
+        return self._begun and not self.ended
+
     def read(self, choice: dict[str, Any]) -> dict[str, Any] | None:
         """The choice as the client gets it, itself where nothing differs; None where nothing is left of it."""
         if self.ended:

@@ -15,6 +15,7 @@ from llmrouter.replies import Chunk, Usage
 from llmrouter.sse import Event, SseDecoder, SseError
 
 _HEAD_BYTES = 4096
+_OBJECT = "chat.completion.chunk"
 
 
 class StreamDecoder:
@@ -81,7 +82,7 @@ class StreamDecoder:
             return []
         if self._usage_data:
             return [Chunk(self._usage_data, False)]
-        frame = {"id": self._id, "object": "chat.completion.chunk", "created": self._created}
+        frame = {"id": self._id, "object": _OBJECT, "created": self._created}
         usage = {"model": self._job.call.model, "choices": [], "usage": self._usage.to_openai()}
         return [Chunk(orjson.dumps({**frame, **usage}), False)]
 
@@ -113,19 +114,26 @@ class StreamDecoder:
         return chunks
 
     def _chunk(self, data: bytes, name: str) -> Chunk:
+        if b"\n" in data:
+            # Between the members only: inside a JSON text a line feed is always escaped.
+            data = data.replace(b"\n", b" ")
         fields = parsed(data)
         if not isinstance(fields, dict) or name == "error" or _error_of(fields):
             raise classify_inside(_error_of(fields) or fields)
         choices = fields.get("choices") or []
         if not isinstance(choices, list):
             raise bad("the provider's stream has choices that are no list")
+        if self._is_plain_text(fields, choices):
+            return Chunk(with_model(data, fields, self._job.call.model, self._model), True)
         usage = _usage(fields)
+        self._usage = usage or self._usage
+        if choices:
+            return self._with_choices(data, fields, choices, usage)
         if usage is not None:
-            self._usage = usage
-        if not choices:
-            if usage is not None:
-                self._usage_data = self._written(data, fields, self._frame(fields), keeps_usage=True)
-            return Chunk(b"", False, usage)
+            self._usage_data = self._written(data, fields, self._frame(fields), keeps_usage=True)
+        return Chunk(b"", False, usage)
+
+    def _with_choices(self, data: bytes, fields: dict[str, Any], choices: list[Any], usage: Usage | None) -> Chunk:
         changes = self._frame(fields)
         read = [self._choice(choice, place) for place, choice in enumerate(choices)]
         left = [choice for choice in read if choice is not None]
@@ -135,6 +143,22 @@ class StreamDecoder:
         if len(left) < len(choices) or any(new is not old for new, old in zip(left, choices, strict=True)):
             changes["choices"] = left
         return Chunk(self._written(data, fields, changes), is_content, usage)
+
+    def _is_plain_text(self, fields: dict[str, Any], choices: list[Any]) -> bool:
+        """Whether a chunk is what nearly all are: one more piece of text of a choice that goes on, with no fault."""
+        if fields.get("id") != self._id or fields.get("created") != self._created or fields.get("usage"):
+            return False
+        if len(choices) != 1 or fields.get("object") != _OBJECT:
+            return False
+        choice = choices[0]
+        if not isinstance(choice, dict) or choice.get("finish_reason", "") is not None:
+            return False
+        index, delta = choice.get("index"), choice.get("delta")
+        known = self._choices.get(index) if isinstance(index, int) else None
+        if known is None or not known.goes_on or not isinstance(delta, dict) or len(delta) != 1:
+            return False
+        text = delta.get("content")
+        return isinstance(text, str) and bool(text)
 
     def _frame(self, fields: dict[str, Any]) -> dict[str, Any]:
         """What makes it the same completion in every chunk: the id and the date of the first one."""
@@ -148,8 +172,8 @@ class StreamDecoder:
             changes["id"] = self._id
         if created != self._created:
             changes["created"] = self._created
-        if fields.get("object") != "chat.completion.chunk":
-            changes["object"] = "chat.completion.chunk"
+        if fields.get("object") != _OBJECT:
+            changes["object"] = _OBJECT
         return changes
 
     def _choice(self, choice: Any, place: int) -> dict[str, Any] | None:
@@ -171,9 +195,6 @@ class StreamDecoder:
             if has_usage:
                 del whole["usage"]
             return orjson.dumps(whole)
-        if b"\n" in data:
-            # Between the members only: inside a JSON text a line feed is always escaped.
-            data = data.replace(b"\n", b" ")
         return with_model(data, fields, self._job.call.model, self._model)
 
 

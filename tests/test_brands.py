@@ -1,6 +1,7 @@
 """The brand table holds what the settings and the wire formats need."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -153,3 +154,8 @@ def test_the_first_detour_that_fits_is_taken() -> None:
     assert dialect.for_members(frozenset({"tools", "n", "stop"})) is first
     assert dialect.for_members(frozenset({"tools"})) is second
     assert dialect.for_members(frozenset({"n"})) is dialect
+
+
+def test_the_readme_names_every_brand() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert [name for name in BRANDS if f"`{name}`" not in readme] == []

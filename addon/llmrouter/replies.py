@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
+_LARGEST_COUNT = 2**53
+"""What JavaScript can count to; a provider that tells more is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -47,7 +50,8 @@ class Usage:
 
 def _count(source: Any, name: str) -> int | None:
     value = source.get(name) if isinstance(source, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST_COUNT
+    return value if is_count else None
 
 
 @dataclass(frozen=True, slots=True)

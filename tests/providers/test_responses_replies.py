@@ -97,6 +97,12 @@ def test_a_server_that_tells_no_status_and_no_usage_has_answered() -> None:
     assert "usage" not in reply
 
 
+def test_counts_that_are_too_large_for_json_are_none() -> None:
+    fields = response(message(text_part("pong")))
+    fields["usage"]["input_tokens"] = 2**64 - 1
+    assert "usage" not in read(fields)
+
+
 def test_a_tier_that_chat_completions_do_not_know_is_not_told() -> None:
     assert "service_tier" not in read(response(message(text_part("x")), service_tier="ultrafast"))
     assert read(response(message(text_part("x")), service_tier="flex"))["service_tier"] == "flex"

@@ -67,6 +67,7 @@ LOCAL_SERVERS = (
         endpoints=(Offer.RESPONSES,),
         dialect=Dialect(
             wire_format="openai_responses",
+            lacks=frozenset({Need.AUDIO}),
             takes_custom_tools=True,
             refuses=ELSEWHERE_REFUSED | {"logit_bias", "n", "stop"},
         ),

@@ -38,7 +38,7 @@ DISPENSABLE = (
     | PENALTIES
     | {
         *("max_completion_tokens", "max_tokens", "parallel_tool_calls", "reasoning_effort"),
-        *("response_format", "seed", "stream_options"),
+        *("include", "response_format", "seed", "stream_options"),
     }
 )
 """What a target that calls it unsupported is asked without, or in another way: it steers how an answer is made and not

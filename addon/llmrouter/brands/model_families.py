@@ -35,6 +35,7 @@ _OPENAI_RESPONSES = Dialect(
     wire_format="openai_responses",
     knows_developer=True,
     takes_custom_tools=True,
+    lacks=frozenset({Need.AUDIO}),
     drops=frozenset({"prediction", "seed"}) | PENALTIES | SAMPLING,
     refuses=frozenset({"audio", "logit_bias", "modalities", "moderation", "n", "stop", "web_search_options"})
     | LOGPROBS,

@@ -4,15 +4,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from llmrouter.errors import AttemptFailed, Outcome
+from llmrouter.providers.bodies import bad
 from llmrouter.providers.failures import classify_inside
 from llmrouter.providers.wire import Job
 from llmrouter.replies import Usage
 
 BETWEEN_THOUGHTS = "\n\n"
 _FARTHEST = 2**53
+"""Numbers from here on are no counts, places or dates, and too large for JSON once they are added up."""
+
 
 _ENDS = {"content_filter": "content_filter", "max_output_tokens": "length"}
 _FAULTS_OF_THE_CALL = frozenset(
@@ -27,23 +28,6 @@ _FAULTS_OF_THE_CALL = frozenset(
     }
 )
 """Codes of a failed response that blame what was asked (`ResponseError` of OpenAI's SDK 3.54): as HTTP 400 does."""
-
-
-def bad(message: str) -> AttemptFailed:
-    """The failure for an answer that makes no sense."""
-    return AttemptFailed(Outcome.BAD_REPLY, message)
-
-
-def parsed(data: bytes) -> Any:
-    """The JSON value; raises `AttemptFailed` for what is empty, a web page or no JSON."""
-    if not data:
-        raise bad("the provider sent an empty answer")
-    if data.startswith(b"<"):
-        raise classify_inside(data.decode("utf-8", "replace"))
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise bad("the provider sent an answer that is no valid JSON") from error
 
 
 def failed(error: Any) -> AttemptFailed:
@@ -229,7 +213,8 @@ def usage_of(response: Mapping[str, Any]) -> Usage | None:
         return None
     names = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"}
     details = {f"{name}_details": f"{other}_details" for name, other in names.items()}
-    return Usage.from_openai({other: usage.get(name) for name, other in {**names, **details}.items()})
+    read = Usage.from_openai({other: usage.get(name) for name, other in {**names, **details}.items()})
+    return read if read is not None and read.input_tokens + read.output_tokens < _FARTHEST else None
 
 
 def created_of(response: Mapping[str, Any], otherwise: int) -> int:

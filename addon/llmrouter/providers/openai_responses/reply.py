@@ -2,17 +2,16 @@
 
 from typing import Any
 
+from llmrouter.providers.bodies import bad, parsed
 from llmrouter.providers.chunk_writer import choice_json, completion_json, tool_call_json
 from llmrouter.providers.openai_responses.answer import (
     BETWEEN_THOUGHTS,
     Answer,
     ToolCall,
     answer_of,
-    bad,
     created_of,
     failed,
     finish_reason,
-    parsed,
     remember,
     usage_of,
     without_output,

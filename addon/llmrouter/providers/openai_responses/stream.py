@@ -5,15 +5,14 @@ from types import MappingProxyType
 from typing import Any
 
 from llmrouter.errors import AttemptFailed
+from llmrouter.providers.bodies import bad, parsed
 from llmrouter.providers.openai_responses.answer import (
     answer_of,
-    bad,
     created_of,
     failed,
     finish_reason,
     logprobs_of,
     objects,
-    parsed,
     remember,
     tool_call_of,
     usage_of,

@@ -48,6 +48,7 @@ WAITS: dict[str, tuple[dict[str, str], str, float | None]] = {
     "past HTTP date": ({"retry-after": "Wed, 18 Nov 2026 11:06:00 GMT"}, "", None),
     "duration": ({"retry-after": "30s"}, "", 30.0),
     "milliseconds": ({"retry-after-ms": "1500", "retry-after": "2"}, "", 1.5),
+    "milliseconds with a control character": ({"retry-after-ms": "1500\x1f"}, "", 1.5),
     "bad milliseconds": ({"retry-after-ms": "x", "retry-after": "2"}, "", 2.0),
     "negative": ({"retry-after": "-3"}, "", None),
     "garbage, then the text": ({"retry-after": "later"}, "try again in 3.7s", 3.7),
@@ -111,6 +112,9 @@ def test_no_text_breaks_it(value: str, message: str) -> None:
     headers = {"retry-after": value, "retry-after-ms": value, "x-ratelimit-remaining": "0", "x-ratelimit-reset": value}
     wait = retry_after_s(headers, message, NOW)
     assert wait is None or 0 <= wait <= LONGEST_S
+    room = headroom(headers | {"x-ratelimit-limit-tokens": value, "x-ratelimit-remaining-tokens": value}, NOW)
+    assert room is not None
+    assert room.requests_left == 0
 
 
 @given(
@@ -183,6 +187,9 @@ LEFT: dict[str, tuple[dict[str, str], Headroom | None]] = {
         },
         Headroom(None, None, 600.0),
     ),
+    "a limit that is not kept": ({"x-ratelimit-limit-tokens": "-1", "x-ratelimit-remaining-tokens": "0"}, None),
+    "a period by name": ({"x-ratelimit-remaining-tokens-minute": "0"}, Headroom(None, 0, 60.0)),
+    "images": ({"x-ratelimit-remaining-images": "0", "x-ratelimit-reset-images": "9s"}, None),
     "nothing": ({"content-type": "application/json"}, None),
     "garbage": ({"x-ratelimit-remaining-requests": "many"}, None),
     "limits alone": ({"x-ratelimit-limit-requests": "30"}, None),

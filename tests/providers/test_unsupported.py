@@ -4,9 +4,11 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmrouter.errors import AttemptFailed, Outcome
-from llmrouter.providers.failures import classify
+from llmrouter.providers.failures import classify, classify_inside
 from tests.providers.samples import NOW
 
 SENT = {
@@ -54,13 +56,23 @@ NAMED: dict[str, tuple[Any, str]] = {
         "seed",
     ),
     "Groq": (error("property 'logprobs' is unsupported"), "logprobs"),
-    "xAI": ({"code": "invalid-argument", "error": "Model grok-4 does not support parameter stop."}, ""),
+    "xAI": ({"code": "invalid-argument", "error": "Model grok-4 does not support parameter stop."}, "stop"),
     "xAI, quoted": (
         {"code": "x", "error": "Argument not supported on this model: frequency_penalty"},
         "frequency_penalty",
     ),
     "a word in quotes": (error("'stop' is not supported with this model"), "stop"),
     "tools": (error("This model does not support tools"), "tools"),
+    "a list": (error("`temperature` and `top_p` are not supported"), "temperature"),
+    "the one that was sent": (error("Unsupported parameter(s): `seed`, `logprobs`"), "seed"),
+    "a name inside": (error("Unknown parameter: 'response_format.strict'."), "response_format"),
+    "a value": (error("tool_choice 'required' is not supported"), "tool_choice"),
+    "a code and a param": (error("No.", code="unsupported_value", param="n"), "n"),
+    "a quoted error": (
+        error("Provider returned error", metadata={"raw": '{"error": {"message": "unknown field `user`"}}'}),
+        "user",
+    ),
+    "a validator's text": (error("1 validation error for Request\ntop_p\n  Extra inputs are not permitted"), "top_p"),
     "tool_choice": (error("`tool_choice` is not supported"), "tool_choice"),
 }
 
@@ -68,8 +80,7 @@ NAMED: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize(("body", "member"), NAMED.values(), ids=NAMED)
 def test_the_member_is_named(body: Any, member: str) -> None:
     failure = failed(body, 422 if "detail" in body else 400)
-    expected = (Outcome.UNSUPPORTED, member) if member else (Outcome.REFUSED, None)
-    assert (failure.outcome, failure.member) == expected
+    assert (failure.outcome, failure.member) == (Outcome.UNSUPPORTED, member)
     assert failure.error is not None
 
 
@@ -84,6 +95,13 @@ NOT_NAMED: dict[str, Any] = {
     "part of a longer name": error("'my_temperature' is not supported"),
     "no complaint about support": error("temperature must be a number", param="temperature"),
     "nothing said": {},
+    "another value": error("Invalid value: 'x'.", param="reasoning_effort", code="invalid_value"),
+    "one of two": error("`temperature` and `top_p` cannot both be specified for this model."),
+    "DeepSeek's reasoning": error("The reasoning_content in the thinking mode must be passed back to the API."),
+    "inside a message": error("messages.0.content.0.text.user: Extra inputs are not permitted"),
+    "a schema's members": error("output_config.effort.schema: For 'number', properties 'maximum' are not supported"),
+    "far into a text": error("x" * 400 + " Unsupported parameter: 'top_p'"),
+    "a part of a text": {"detail": [{"loc": ["body", "n"], "msg": "Too big", "input": "unknown field `top_p`"}]},
 }
 
 
@@ -101,3 +119,34 @@ def test_without_knowing_what_was_sent_nothing_is_named() -> None:
 @pytest.mark.parametrize("status", [401, 403, 429, 500])
 def test_only_refusals_are_looked_at(status: int) -> None:
     assert failed(error("'logprobs' is not supported"), status).outcome != Outcome.UNSUPPORTED
+
+
+def test_an_error_inside_a_success_names_members_too() -> None:
+    failure = classify_inside(error("Unsupported parameter: 'logprobs'", param="logprobs"), members=SENT)
+    assert (failure.outcome, failure.member, failure.status) == (Outcome.UNSUPPORTED, "logprobs", 400)
+
+
+def test_the_client_is_told_of_its_own_member() -> None:
+    body = {"detail": [{"type": "extra_forbidden", "loc": ["body", "random_seed"], "msg": "Extra inputs"}]}
+    assert failed(body, 422).error == {
+        "message": "Extra inputs",
+        "type": "invalid_request_error",
+        "param": "seed",
+        "code": "unsupported_parameter",
+    }
+
+
+WORDS = st.sampled_from(
+    ["unsupported parameter", "'top_p'", "tools", "is not supported", ": ", ", ", "`", "[0]", ".", "body", "stop"]
+)
+
+
+@given(st.lists(WORDS, max_size=30).map("".join) | st.text(max_size=200))
+def test_no_text_breaks_it(text: str) -> None:
+    assert failed(error(text, param=text[:20])).message
+    assert failed({"detail": [{"loc": ["body", text], "msg": text, "type": "extra_forbidden"}]}).message
+
+
+@pytest.mark.parametrize("part", ["a, ", "`a` and ", "unsupported parameter ", "not supported on ", "a.b[0].", "'"])
+def test_a_long_hostile_text_is_read_in_linear_time(part: str) -> None:
+    assert failed(error(part * (60_000 // len(part)))).outcome == Outcome.REFUSED

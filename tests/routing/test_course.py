@@ -435,3 +435,10 @@ def test_what_can_be_said_to_nobody_is_the_requests_fault() -> None:
     error = course.error(0.0)
     assert (error.status, error.type) == (400, "invalid_request_error")
     assert error.message == "No provider can be asked this. a/m: it knows no custom tools"
+
+
+def test_a_refusal_that_a_server_tells_as_its_own_failure_is_not_retried_by_the_sdk() -> None:
+    drive = Drive([target_of("a/m")])
+    course = drive.start()
+    drive.run(course, a=[AttemptFailed(Outcome.REFUSED, "no --jinja", 500, {"message": "no --jinja"})])
+    assert course.error(0.0).status == 400

@@ -8,18 +8,16 @@ from typing import Any
 import orjson
 
 from llmrouter.errors import AttemptFailed, Outcome
+from llmrouter.providers import error_words
 from llmrouter.providers.error_bodies import LONGEST_WORD, Told, read_error
-from llmrouter.providers.error_rules import IS_DAILY, outcome_of
+from llmrouter.providers.error_rules import INSIDE_SUCCESS, day_ends_in_s, outcome_of
 from llmrouter.providers.rate_limits import retry_after_s
 from llmrouter.providers.unsupported import named_member
 
 LONGEST_MESSAGE = 400
-_INSIDE_SUCCESS = 200
-_DAY_S = 24 * 3600.0
-_OPENAI_TYPES = frozenset({"invalid_request_error", "image_generation_user_error", "permission_error"})
-"""Types that OpenAI's own refusals have (provider reference, section 2.3); every other word becomes the first one."""
-
-_CODE = re.compile(r"[a-z]{1,30}(?:_[a-z0-9]{1,30}){0,6}")
+_NOTHING_SENT: Mapping[str, str] = MappingProxyType({})
+_MAY_NAME_MEMBERS = frozenset({INSIDE_SUCCESS, 400, 404, 422, 500, 501})
+_WAITING_HELPS = frozenset({Outcome.RATE_LIMITED, Outcome.OUT_OF_CREDIT, Outcome.SERVER_ERROR})
 
 _KEY_LIKE = re.compile(
     r"\bbearer\s+[^\s\"',]{6,}"
@@ -50,7 +48,7 @@ def classify(
     body: bytes,
     now_wall: float,
     secrets: Iterable[str] = (),
-    members: Mapping[str, str] = MappingProxyType({}),
+    members: Mapping[str, str] = _NOTHING_SENT,
 ) -> AttemptFailed:
     """What an HTTP answer that is no success means.
 
@@ -59,56 +57,70 @@ def classify(
     `members` are the wire names of what was sent, and the call's members that they stand for: one of them is `member`
     where the error calls it unsupported.
     """
+    text = body[: 4 * LONGEST_WORD].decode("utf-8", "replace")
     try:
-        parsed = orjson.loads(body.strip())
+        told = read_error(orjson.loads(body.strip()))
     except orjson.JSONDecodeError:
-        parsed = body[: 4 * LONGEST_WORD].decode("utf-8", "replace")
-    told = read_error(parsed)
-    outcome = outcome_of(status, told.words)
-    hint = body[: 4 * LONGEST_WORD].decode("utf-8", "replace")
-    wait_s = retry_after_s(headers, hint, now_wall)
-    if wait_s is None and IS_DAILY.search(told.words):
-        wait_s = _DAY_S - now_wall % _DAY_S
-    member = named_member(told, members) if outcome is Outcome.REFUSED else None
-    failed = _failed(Outcome.UNSUPPORTED if member else outcome, told, status, wait_s, secrets)
-    failed.member = member
-    return failed
+        told = read_error(text)
+    outcome, member = _meaning(status, told, members)
+    wait_s = _wait_s(outcome, told, {**told.headers, **headers}, text, now_wall)
+    return _failed(outcome, told, status, wait_s, member, tuple(secrets))
 
 
-def classify_inside(parsed: Any, secrets: Iterable[str] = ()) -> AttemptFailed:
+def classify_inside(
+    parsed: Any, secrets: Iterable[str] = (), members: Mapping[str, str] = _NOTHING_SENT
+) -> AttemptFailed:
     """What an error means that came as the parsed JSON body, or stream event, of a successful answer.
 
     A status that the error itself tells is believed; without one its codes and texts decide, and BAD_REPLY remains.
+    `secrets` and `members` are those of `classify`.
     """
     told = read_error(parsed)
-    outcome = outcome_of(told.status or _INSIDE_SUCCESS, told.words)
+    outcome, member = _meaning(told.status or INSIDE_SUCCESS, told, members)
     status = told.status
-    if status is None and outcome in (Outcome.REFUSED, Outcome.CONTEXT_EXCEEDED):
+    if status is None and outcome in (Outcome.REFUSED, Outcome.UNSUPPORTED, Outcome.CONTEXT_EXCEEDED):
         status = 400
-    return _failed(outcome, told, status, retry_after_s({}, told.words, 0.0), secrets)
+    wait_s = retry_after_s({}, told.words, 0.0) if outcome in _WAITING_HELPS else None
+    return _failed(outcome, told, status, wait_s, member, tuple(secrets))
 
 
-_WAITING_HELPS = frozenset({Outcome.RATE_LIMITED, Outcome.OUT_OF_CREDIT, Outcome.SERVER_ERROR})
+def _meaning(status: int, told: Told, members: Mapping[str, str]) -> tuple[Outcome, str | None]:
+    outcome = outcome_of(status, told.words)
+    is_open = outcome in (Outcome.REFUSED, Outcome.BAD_REPLY) and status in _MAY_NAME_MEMBERS
+    member = named_member(told, members) if is_open and members else None
+    return (outcome, None) if member is None else (Outcome.UNSUPPORTED, member)
+
+
+def _wait_s(outcome: Outcome, told: Told, headers: Mapping[str, str], text: str, now_wall: float) -> float | None:
+    if outcome not in _WAITING_HELPS:
+        return None
+    wait_s = retry_after_s(headers, text, now_wall)
+    if wait_s is None and outcome is Outcome.RATE_LIMITED:
+        return day_ends_in_s(told.words, now_wall)
+    return wait_s
 
 
 def _failed(
-    outcome: Outcome, told: Told, status: int | None, wait_s: float | None, secrets: Iterable[str]
+    outcome: Outcome, told: Told, status: int | None, wait_s: float | None, member: str | None, secrets: tuple[str, ...]
 ) -> AttemptFailed:
-    known = tuple(secrets)
-    message = redact(told.message, known)[:LONGEST_MESSAGE] or _without_message(status)
+    message = redact(told.message, secrets)[:LONGEST_MESSAGE] or _without_message(status)
     error: dict[str, Any] | None = None
     if outcome is Outcome.CONTEXT_EXCEEDED:
-        error = {
-            "message": message,
-            "type": "invalid_request_error",
-            "param": "messages",
-            "code": "context_length_exceeded",
-        }
-    elif outcome in (Outcome.REFUSED, Outcome.UNSUPPORTED):
-        kind = told.type if told.type in _OPENAI_TYPES else "invalid_request_error"
-        code = told.code if told.code is not None and _CODE.fullmatch(redact(told.code, known)) else None
-        error = {"message": message, "type": kind, "param": told.param, "code": code}
-    return AttemptFailed(outcome, message, status, error, wait_s if outcome in _WAITING_HELPS else None)
+        error = _error(message, error_words.REFUSAL, "messages", "context_length_exceeded")
+    elif outcome is Outcome.UNSUPPORTED:
+        error = _error(message, error_words.REFUSAL, member, error_words.unsupported_code_of(told))
+    elif outcome is Outcome.REFUSED:
+        param, code = (_without_keys(word, secrets) for word in (told.param, error_words.code_of(told)))
+        error = _error(message, error_words.type_of(told, status), param, code)
+    return AttemptFailed(outcome, message, status, error, wait_s, member)
+
+
+def _error(message: str, kind: str, param: str | None, code: str | None) -> dict[str, Any]:
+    return {"message": message, "type": kind, "param": param, "code": code}
+
+
+def _without_keys(word: str | None, secrets: tuple[str, ...]) -> str | None:
+    return word if word is not None and redact(word, secrets) == word else None
 
 
 def _without_message(status: int | None) -> str:

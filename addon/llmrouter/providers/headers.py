@@ -30,6 +30,5 @@ def headers_for(job: Job) -> dict[str, str]:
 
 
 def url_for(base_url: str, path: str) -> str:
-    """The address of `path` under a base URL, whose query stays at the end, as Azure's `api-version` must."""
-    address, mark, query = base_url.partition("?")
-    return address.rstrip("/") + path + mark + query
+    """The address of `path` under a base URL."""
+    return base_url.rstrip("/") + path

@@ -21,6 +21,8 @@ _HINT = re.compile(
     r"(?:(?:try again|retry)(?: again)? (?:in|after)|wait(?: for)?|retryDelay\"?\s?:)\s?\"?(.{1,60})", re.IGNORECASE
 )
 _LONGEST_HEADER = 64
+_PERIOD_S = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
+_OTHER_AXES = ("image", "audio")
 
 
 def retry_after_s(headers: Mapping[str, str], body_message: str, now_wall: float) -> float | None:
@@ -66,7 +68,8 @@ def _number(value: float, now_wall: float) -> float | None:
 
 
 def _milliseconds(value: str) -> float | None:
-    return float(value) / 1000 if _NUMBER.fullmatch(value.strip()) else None
+    value = value.strip()
+    return float(value) / 1000 if _NUMBER.fullmatch(value) else None
 
 
 def _retry_after(value: str, now_wall: float) -> float | None:
@@ -119,23 +122,42 @@ def _hint(message: str) -> float | None:
 
 
 def _exhausted(headers: Mapping[str, str], now_wall: float) -> float | None:
-    """The latest reset of the limits of which exactly nothing remains; a remaining of -1 means that none is kept."""
-    waits = [_returns_in_s(name, headers, now_wall) for name in headers if _is_used_up(name, headers[name])]
+    """The latest reset of the limits of which exactly nothing remains."""
+    waits = [_returns_in_s(name, headers, now_wall) for name in headers if _is_used_up(name, headers)]
     return max((wait for wait in waits if wait is not None), default=None)
 
 
-def _is_used_up(name: str, value: str) -> bool:
+def _is_used_up(name: str, headers: Mapping[str, str]) -> bool:
     if name.endswith("-status"):
-        return name.startswith("anthropic-ratelimit-unified") and value.strip() == "rejected"
-    return "remaining" in name and "limit" in name and re.fullmatch(r"0{1,9}(\.0{1,9})?", value.strip()) is not None
+        return name.startswith("anthropic-ratelimit-unified") and headers[name].strip() == "rejected"
+    return _left(name, headers) == 0
+
+
+def _left(name: str, headers: Mapping[str, str]) -> float | None:
+    """What a header says is left of a limit; None where it is no such header, or no limit is kept.
+
+    Azure's -1 means that none is kept, as a remainder and as the limit itself (section 3.16).
+    """
+    if "remaining" not in name or "limit" not in name or any(other in name for other in _OTHER_AXES):
+        return None
+    value, limit = headers[name].strip(), headers.get(name.replace("remaining", "limit"), "1").strip()
+    if not _NUMBER.fullmatch(value) or re.fullmatch(r"-\d{1,18}|0{1,18}", limit):
+        return None
+    return float(value)
 
 
 def _returns_in_s(name: str, headers: Mapping[str, str], now_wall: float) -> float | None:
-    """When the limit that a header tells of returns: its reset, and at Azure not before its period is over."""
-    renewal = headers.get(name.replace("remaining", "renewalperiod"), "") if "remaining" in name else ""
-    reset = reset_s(headers.get(name.replace("remaining", "reset").replace("-status", "-reset"), ""), now_wall)
-    period = reset_s(renewal, now_wall)
-    return period if reset is None else max(reset, period or 0.0)
+    """When a limit that is used up returns: at its reset, and at Azure not before its period is over.
+
+    Mistral tells no reset, and the period of a limit by its name.
+    """
+    if name.endswith("-status"):
+        return reset_s(headers.get(name.removesuffix("status") + "reset", ""), now_wall)
+    reset = reset_s(headers.get(name.replace("remaining", "reset"), ""), now_wall)
+    period = reset_s(headers.get(name.replace("remaining", "renewalperiod"), ""), now_wall)
+    if reset is None and period is None:
+        return _PERIOD_S.get(name.rpartition("-")[2])
+    return max(reset or 0.0, period or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +178,14 @@ def headroom(headers: Mapping[str, str], now_wall: float) -> Headroom | None:
     requests: list[int] = []
     tokens: list[int] = []
     is_used_up = False
-    for name, value in headers.items():
+    for name in headers:
         if "limit" not in name:
             continue
-        if "remaining" in name and _NUMBER.fullmatch(value.strip()):
-            (tokens if "token" in name or "size" in name else requests).append(int(float(value)))
-        is_used_up = is_used_up or _is_used_up(name, value)
+        if (left := _left(name, headers)) is not None:
+            (tokens if "token" in name or "size" in name else requests).append(int(left))
+        is_used_up = is_used_up or _is_used_up(name, headers)
     if not (requests or tokens or is_used_up):
         return None
     wait = _exhausted(headers, now_wall) if is_used_up else None
-    left = None if wait is None else min(wait, LONGEST_S)
-    return Headroom(min(requests, default=None), min(tokens, default=None), left)
+    return_s = None if wait is None else min(wait, LONGEST_S)
+    return Headroom(min(requests, default=None), min(tokens, default=None), return_s)

@@ -86,8 +86,9 @@ class Course:
         """What the client is told when no step is left."""
         for _, failure in self.failures:
             if failure.outcome in (*_REQUEST_FAULTS, Outcome.UNSUPPORTED) and failure.error is not None:
-                is_overflow = failure.outcome is Outcome.CONTEXT_EXCEEDED
-                return RelayedError(400 if is_overflow else failure.status or 400, failure.error)
+                # SDKs would ask again after a 5xx, by which some servers refuse, too.
+                is_own = failure.outcome is not Outcome.CONTEXT_EXCEEDED and 400 <= (failure.status or 0) < 500
+                return RelayedError(failure.status if is_own and failure.status else 400, failure.error)
         if self.failures and all(failure.outcome is Outcome.NOT_TRANSLATABLE for _, failure in self.failures):
             story = "; ".join(f"{target.key}: {failure.message}" for target, failure in self.failures)
             return RelayedError(400, {"message": f"No provider can be asked this. {story}"})

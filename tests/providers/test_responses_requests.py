@@ -227,14 +227,6 @@ class TestWhatCannotBeSaid:
         assert caught.value.outcome is Outcome.NOT_TRANSLATABLE
 
 
-def test_the_query_of_the_base_url_stays_at_its_end() -> None:
-    job = a_job()
-    target = dataclasses.replace(job.target, base_url="https://example.com/openai/v1/?api-version=preview")
-    translation = translate(dataclasses.replace(job, target=target))
-    assert translation.request.url == "https://example.com/openai/v1/responses?api-version=preview"
-    assert translation.request.method == "POST"
-
-
 def test_of_two_limits_the_newer_counts() -> None:
     translation = translate(a_job(max_tokens=5, max_completion_tokens=7))
     assert sent(translation)["max_output_tokens"] == 7

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from llmrouter.brands.brand import Brand
 from llmrouter.brands.dialect import Dialect
 from llmrouter.calls import Need
-from llmrouter.settings.model import BreakerSettings, PriceSettings, TimeoutSettings
+from llmrouter.settings.model import BreakerSettings, DataSettings, PriceSettings, TimeoutSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +36,7 @@ class Target:
     weight: float = 1.0
     breaker: BreakerSettings = BreakerSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
+    data: DataSettings = DataSettings()
     mock_failure_rate: float = 0.0
     mock_latency_seconds: float = 0.0
     key: str = field(init=False)

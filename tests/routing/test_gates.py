@@ -7,7 +7,7 @@ import pytest
 from llmrouter.brands.dialect import Detour, Dialect
 from llmrouter.calls import Need, Preferences
 from llmrouter.routing.gates import expected_usd, refuse
-from llmrouter.settings.model import PriceSettings, RouteSettings
+from llmrouter.settings.model import DataSettings, PriceSettings, RouteSettings
 from tests.routing.samples import brand_of, call_of, target_of
 
 TEN_DOLLARS = PriceSettings(input=10, output=10)
@@ -95,3 +95,22 @@ def test_what_was_learned_leaves_the_target_out_unless_it_can_be_done_without() 
     call = call_of(members=frozenset({"temperature", "logprobs"}))
     assert refuse(target_of(), call, None, frozenset({"temperature"})) is None
     assert refuse(target_of(), call, None, frozenset({"temperature", "logprobs", "n"})) == "it does not take: logprobs"
+
+
+PRIVACY: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
+    ({}, {"trains_on_prompts": True}, None),
+    ({"trains_on_prompts": False}, {"trains_on_prompts": False}, None),
+    ({"trains_on_prompts": True}, {"trains_on_prompts": False}, "it trains on prompts, and the route forbids that"),
+    ({}, {"trains_on_prompts": False}, "it may train on prompts, and the route forbids that"),
+    ({"region": "eu"}, {"region": "eu"}, None),
+    ({"region": "us"}, {"region": "eu"}, "its region is us, and the route wants eu"),
+    ({}, {"region": "eu"}, "its region is not known, and the route wants eu"),
+]
+
+
+@pytest.mark.parametrize(("known", "wanted", "reason"), PRIVACY)
+def test_prompts_go_only_where_the_route_lets_them(
+    known: dict[str, Any], wanted: dict[str, Any], reason: str | None
+) -> None:
+    target = target_of(data=DataSettings(**known))
+    assert refuse(target, call_of(), RouteSettings(model="*", data=DataSettings(**wanted))) == reason

@@ -262,7 +262,7 @@ logging: {decisions: json}
 """)
     model = settings.providers[0].models[0]
     assert model.capabilities == (Need.TOOLS, Need.JSON_SCHEMA)
-    assert unused_keys(settings) == ("cache", "storage", "metrics", "providers.groq.limits", "providers.groq.data")
+    assert unused_keys(settings) == ("cache", "storage", "metrics", "providers.groq.limits")
 
 
 def test_settings_are_frozen() -> None:

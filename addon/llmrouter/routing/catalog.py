@@ -123,6 +123,7 @@ def _target(settings: Settings, provider: ProviderSettings, model: ModelSettings
         weight=provider.weight * model.weight,
         breaker=settings.breaker_for(provider),
         timeouts=provider.timeouts,
+        data=provider.data,
         mock_failure_rate=provider.mock_failure_rate,
         mock_latency_seconds=provider.mock_latency_seconds,
     )

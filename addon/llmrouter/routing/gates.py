@@ -30,12 +30,26 @@ def refuse(
     least_tokens = call.input_characters // _MOST_CHARACTERS_PER_TOKEN
     if target.context_window is not None and least_tokens > target.context_window:
         return f"the prompt has at least {least_tokens} tokens, and its window is {target.context_window}"
-    if route is not None and route.min_quality is not None:
+    if route is not None and (unfit := _unfit(target, route)) is not None:
+        return unfit
+    return _too_dear(target, call)
+
+
+def _unfit(target: Target, route: RouteSettings) -> str | None:
+    """What the route demands and the target does not have; what is not known of it counts as not there."""
+    if route.min_quality is not None:
         if target.quality is None:
             return f"its quality is not known, and the route wants {route.min_quality}"
         if target.quality < route.min_quality:
             return f"its quality is {target.quality}, and the route wants {route.min_quality}"
-    return _too_dear(target, call)
+    if route.data is None:
+        return None
+    if route.data.trains_on_prompts is False and target.data.trains_on_prompts is not False:
+        told = "trains on prompts" if target.data.trains_on_prompts else "may train on prompts"
+        return f"it {told}, and the route forbids that"
+    if route.data.region is not None and target.data.region != route.data.region:
+        return f"its region is {target.data.region or 'not known'}, and the route wants {route.data.region}"
+    return None
 
 
 def _unable(target: Target, call: Call, learned: frozenset[str]) -> set[str]:

@@ -17,7 +17,7 @@ from llmrouter.settings.document import Document, read_document
 from llmrouter.settings.model import ProviderSettings, Settings
 
 _UNUSED = ("cache", "storage", "metrics")
-_UNUSED_BY_PROVIDER = ("limits", "data")
+_UNUSED_BY_PROVIDER = ("limits",)
 _PLAIN = {
     "missing": "this key is required",
     "string_type": "text is needed (in quotes, where YAML would read something else)",
@@ -103,7 +103,6 @@ def unused_keys(settings: Settings) -> tuple[str, ...]:
     keys = [key for key in _UNUSED if key in settings.model_fields_set]
     for key in _UNUSED_BY_PROVIDER:
         keys += (f"providers.{p.name}.{key}" for p in settings.providers if key in p.model_fields_set)
-    keys += (f"routes.{route.model}.data" for route in settings.routes if route.data is not None)
     return tuple(keys)
 
 

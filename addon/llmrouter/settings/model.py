@@ -272,7 +272,7 @@ class RouteSettings(_Frozen):
     policy: Policy | None = None
     """The policy for these models; default: the file's."""
     data: DataSettings | None = None
-    """What must hold for the prompts; read, but not yet acted on in this version."""
+    """What must hold for the prompts; a provider of which it is not known does not get them."""
 
 
 class RetrySettings(_Frozen):

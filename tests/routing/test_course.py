@@ -7,6 +7,7 @@ import pytest
 
 from llmrouter.errors import AttemptFailed, NoAnswer, NoTarget, Outcome, RelayedError, RouterError
 from llmrouter.routing.course import Course, Step
+from llmrouter.routing.gates import Gate
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import LeftOut, Plan
 from llmrouter.settings.model import BreakerSettings, RetrySettings
@@ -31,8 +32,8 @@ class Drive:
 
     def start(self) -> Course:
         """The course, over a plan of these targets."""
-        left_out = [LeftOut(t, "it rests", self.health.available_at(t, self.now)) for t in self.resting]
-        left_out += [LeftOut(target, "it cannot do: tools") for target in self.never]
+        left_out = [LeftOut(t, "it rests", returns_at=self.health.available_at(t, self.now)) for t in self.resting]
+        left_out += [LeftOut(target, "it cannot do: tools", Gate.DEMAND) for target in self.never]
         plan = Plan(tuple(self.planned), tuple(left_out), "least_cost")
         return Course(call_of(), plan, self.health, self.retry, self.now + DEADLINE)
 
@@ -386,6 +387,22 @@ def test_where_nothing_may_answer_the_error_says_why_not() -> None:
     error = Drive([], never=targets("ab")).end()
     assert isinstance(error, NoTarget)
     assert error.message.endswith("a/m: it cannot do: tools; b/m: it cannot do: tools")
+
+
+@pytest.mark.parametrize(
+    ("gates", "code"),
+    [
+        ([Gate.REQUEST], None),
+        ([Gate.WINDOW], "context_length_exceeded"),
+        ([Gate.REQUEST, Gate.WINDOW], "context_length_exceeded"),
+    ],
+)
+def test_where_no_target_can_do_what_is_asked_it_is_the_request_that_is_wrong(gates: list[Gate], code: Any) -> None:
+    left = tuple(LeftOut(target, "why", gate) for target, gate in zip(targets("ab"), gates, strict=False))
+    course = Course(call_of(), Plan((), left, "least_cost"), HealthBook(), RetrySettings(), DEADLINE)
+    error = course.error(0.0)
+    assert (error.status, error.type, error.code) == (400, "invalid_request_error", code)
+    assert "a/m: why" in error.message
 
 
 def unsupported(member: str) -> AttemptFailed:

@@ -6,7 +6,7 @@ import pytest
 
 from llmrouter.brands.dialect import Detour, Dialect
 from llmrouter.calls import Need, Preferences
-from llmrouter.routing.gates import expected_usd, refuse
+from llmrouter.routing.gates import Gate, expected_usd, refuse
 from llmrouter.settings.model import DataSettings, PriceSettings, RouteSettings
 from tests.routing.samples import brand_of, call_of, target_of
 
@@ -58,7 +58,8 @@ def test_what_is_refused_and_why(
     target: dict[str, Any], call: dict[str, Any], route: dict[str, Any], reason: str | None
 ) -> None:
     rule = RouteSettings(model="*", **route) if route else None
-    assert refuse(target_of("one/m", **target), call_of(**call), rule) == reason
+    refusal = refuse(target_of("one/m", **target), call_of(**call), rule)
+    assert (None if refusal is None else refusal.reason) == reason
 
 
 @pytest.mark.parametrize(("limit", "output_tokens"), [(None, 500), (20, 20), (100_000, 500)])
@@ -76,7 +77,7 @@ def test_what_the_dialect_refuses_or_lacks_leaves_the_target_out() -> None:
     target = target_of(brand=brand_of("b", refuses=frozenset({"logit_bias"}), lacks=frozenset({Need.VISION})))
     assert refuse(target, call_of(), None) is None
     asking = call_of(members=frozenset({"logit_bias", "stop"}), needs=frozenset({Need.VISION, Need.TOOLS}))
-    assert refuse(target, asking, None) == "it does not take: logit_bias, vision"
+    assert refuse(target, asking, None) == ("it does not take: logit_bias, vision", Gate.REQUEST)
 
 
 def test_the_owner_knows_better_than_the_table_what_a_model_can_do() -> None:
@@ -94,7 +95,10 @@ def test_a_detour_may_take_what_the_straight_way_refuses() -> None:
 def test_what_was_learned_leaves_the_target_out_unless_it_can_be_done_without() -> None:
     call = call_of(members=frozenset({"temperature", "logprobs"}))
     assert refuse(target_of(), call, None, frozenset({"temperature"})) is None
-    assert refuse(target_of(), call, None, frozenset({"temperature", "logprobs", "n"})) == "it does not take: logprobs"
+    assert refuse(target_of(), call, None, frozenset({"temperature", "logprobs", "n"})) == (
+        "it does not take: logprobs",
+        Gate.REQUEST,
+    )
 
 
 PRIVACY: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
@@ -113,4 +117,5 @@ def test_prompts_go_only_where_the_route_lets_them(
     known: dict[str, Any], wanted: dict[str, Any], reason: str | None
 ) -> None:
     target = target_of(data=DataSettings(**known))
-    assert refuse(target, call_of(), RouteSettings(model="*", data=DataSettings(**wanted))) == reason
+    refusal = refuse(target, call_of(), RouteSettings(model="*", data=DataSettings(**wanted)))
+    assert refusal == (None if reason is None else (reason, Gate.DEMAND))

@@ -21,6 +21,7 @@ from llmrouter.brands.members import DISPENSABLE
 from llmrouter.calls import Call
 from llmrouter.errors import AttemptFailed, NoAnswer, NoTarget, Outcome, RelayedError, RouterError
 from llmrouter.routing.consequences import CONSEQUENCES, Next
+from llmrouter.routing.gates import Gate
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan
 from llmrouter.settings.model import RetrySettings
@@ -174,8 +175,13 @@ class Course:
         tried = (target for target, _ in self.failures)
         return {target.key: target for target in [*self._queue, *self._resting, *tried]}.values()
 
-    def _nothing_may_answer(self) -> NoTarget:
+    def _nothing_may_answer(self) -> RouterError:
         reasons = "; ".join(f"{left.target.key}: {left.reason}" for left in self.plan.left_out)
+        gates = {left.gate for left in self.plan.left_out}
+        if gates and gates <= {Gate.WINDOW, Gate.REQUEST}:
+            code = "context_length_exceeded" if Gate.WINDOW in gates else None
+            message = f"No target for the model '{self.call.model}' can do what this request asks. {reasons}"
+            return RelayedError(400, {"message": message, "param": "messages" if code else None, "code": code})
         if reasons:
             return NoTarget(
                 f"Nothing may answer this request for the model '{self.call.model}'. {reasons}", param="model"

@@ -1,5 +1,8 @@
 """Reasons to leave a target out of a plan, each in words that the decision record shows."""
 
+from enum import StrEnum
+from typing import NamedTuple
+
 from llmrouter.brands.members import DISPENSABLE
 from llmrouter.calls import Call
 from llmrouter.routing.prices import estimate_usd
@@ -13,26 +16,42 @@ _CHARACTERS_PER_TOKEN = 4
 _EXPECTED_OUTPUT_TOKENS = 500
 
 
+class Gate(StrEnum):
+    """Whose reason it is: the prompt's length, something else that the request asks for, or what its owner and the
+    client demand of targets."""
+
+    WINDOW = "window"
+    REQUEST = "request"
+    DEMAND = "demand"
+
+
+class Refusal(NamedTuple):
+    """Why a target is left out, in words, and by which gate."""
+
+    reason: str
+    gate: Gate
+
+
 def refuse(
     target: Target, call: Call, route: RouteSettings | None, learned: frozenset[str] = frozenset()
-) -> str | None:
+) -> Refusal | None:
     """Why a target must not or cannot serve a call, whatever its health; None where it can.
 
     `learned` are members that the target has refused before.
     """
     pinned = call.preferences.provider
     if pinned is not None and target.provider != pinned:
-        return f"the client asked for provider {pinned}"
+        return Refusal(f"the client asked for provider {pinned}", Gate.DEMAND)
     if target.capabilities is not None and (missing := call.needs - target.capabilities):
-        return f"it cannot do: {', '.join(sorted(missing))}"
+        return Refusal(f"it cannot do: {', '.join(sorted(missing))}", Gate.REQUEST)
     if unable := _unable(target, call, learned):
-        return f"it does not take: {', '.join(sorted(unable))}"
+        return Refusal(f"it does not take: {', '.join(sorted(unable))}", Gate.REQUEST)
     least_tokens = call.input_characters // _MOST_CHARACTERS_PER_TOKEN
     if target.context_window is not None and least_tokens > target.context_window:
-        return f"the prompt has at least {least_tokens} tokens, and its window is {target.context_window}"
-    if route is not None and (unfit := _unfit(target, route)) is not None:
-        return unfit
-    return _too_dear(target, call)
+        text = f"the prompt has at least {least_tokens} tokens, and its window is {target.context_window}"
+        return Refusal(text, Gate.WINDOW)
+    unwanted = (None if route is None else _unfit(target, route)) or _too_dear(target, call)
+    return None if unwanted is None else Refusal(unwanted, Gate.DEMAND)
 
 
 def _unfit(target: Target, route: RouteSettings) -> str | None:

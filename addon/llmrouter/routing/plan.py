@@ -10,7 +10,7 @@ from llmrouter.calls import Call
 from llmrouter.errors import InvalidRequest
 from llmrouter.routing.breaker import BreakerState
 from llmrouter.routing.catalog import LONGEST_NAME, Catalogue
-from llmrouter.routing.gates import expected_usd, refuse
+from llmrouter.routing.gates import Gate, expected_usd, refuse
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.policies import POLICIES, Candidate
 from llmrouter.settings.model import RouteSettings, Settings
@@ -23,6 +23,7 @@ class LeftOut:
 
     target: Target
     reason: str
+    gate: Gate | None = None
     returns_at: float | None = None
 
 
@@ -63,8 +64,8 @@ class Router:
         fit: list[Candidate] = []
         left_out: list[LeftOut] = []
         for position, target in enumerate(found.targets):
-            reason = refuse(target, call, found.route, self._health.unsupported(target, now))
-            left = LeftOut(target, reason) if reason else self._resting(target, now)
+            refusal = refuse(target, call, found.route, self._health.unsupported(target, now))
+            left = self._resting(target, now) if refusal is None else LeftOut(target, *refusal)
             if left is not None:
                 left_out.append(left)
             else:
@@ -91,11 +92,11 @@ class Router:
         rest = self._health.resting(target, now)
         if rest is not None:
             until = "until the settings change" if rest.until == math.inf else f"for {rest.until - now:.0f} s more"
-            return LeftOut(target, f"it rests ({rest.reason}) {until}", rest.until)
+            return LeftOut(target, f"it rests ({rest.reason}) {until}", returns_at=rest.until)
         breaker = self._health.breaker(target)
         wait_s = breaker.opens_again_in(now)
         if wait_s <= 0:
             return None
         if breaker.state(now) is BreakerState.HALF_OPEN:
-            return LeftOut(target, "its breaker is half-open and a probe is under way", now + wait_s)
-        return LeftOut(target, f"its breaker is open for {wait_s:.0f} s more", now + wait_s)
+            return LeftOut(target, "its breaker is half-open and a probe is under way", returns_at=now + wait_s)
+        return LeftOut(target, f"its breaker is open for {wait_s:.0f} s more", returns_at=now + wait_s)

@@ -10,6 +10,7 @@ import click
 from llmrouter.brands import BRANDS
 from llmrouter.routing.catalog import build_targets
 from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
+from llmrouter.settings.location import find_config
 from llmrouter.settings.schema import json_schema
 
 
@@ -22,7 +23,7 @@ def config() -> None:
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 def check(path: Path | None) -> None:
     """Says whether PATH (default: config/providers.yaml) is right, and what is wrong, line by line."""
-    file = path or Path(os.environ.get("LLMROUTER_CONFIG") or "config/providers.yaml")
+    file = path or find_config("", os.environ) or Path("config/providers.yaml")
     try:
         settings = load_settings(file, BRANDS)
     except SettingsError as error:

@@ -4,6 +4,7 @@ import click
 
 from llmrouter import __version__
 from llmrouter.cli.config import config
+from llmrouter.cli.explain import explain
 from llmrouter.cli.providers import providers
 from llmrouter.cli.serve import serve
 
@@ -15,5 +16,6 @@ def main() -> None:
 
 
 main.add_command(config)
+main.add_command(explain)
 main.add_command(providers)
 main.add_command(serve)

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from llmrouter.brands import BRANDS
+from llmrouter.settings.location import REPOSITORY, find_config
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _ADDON = _PACKAGE.parent / "router.py"
-_REPOSITORY = _ADDON.parents[1]
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -46,8 +46,7 @@ def serve(web: bool, config_file: Path | None, port: int, api_port: int, options
 
 def _choose_config(environ: Mapping[str, str]) -> Path | None:
     """The demo's configuration where there is neither a configuration nor a key; None where the addon finds its own."""
-    named = environ.get("LLMROUTER_CONFIG")
-    if named or any((place / "config" / "providers.yaml").is_file() for place in (Path.cwd(), _REPOSITORY)):
+    if find_config("", environ) is not None:
         return None
     keys = sorted(brand.key_env for brand in BRANDS.values() if brand.key_env and environ.get(brand.key_env))
     example = "cp config/providers.example.yaml config/providers.yaml"
@@ -59,11 +58,11 @@ def _choose_config(environ: Mapping[str, str]) -> Path | None:
     click.echo(
         f"No configuration and no provider keys: running config/demo.yaml, which only echoes. Begin with: {example}"
     )
-    return _REPOSITORY / "config" / "demo.yaml"
+    return REPOSITORY / "config" / "demo.yaml"
 
 
 def _lines_to_paste(port: int, api_port: int) -> str:
-    certs = _REPOSITORY / "certs"
+    certs = REPOSITORY / "certs"
     return f"""
 Paste this where your app runs, and start the app as always:
 

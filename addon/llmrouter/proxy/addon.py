@@ -26,9 +26,10 @@ from llmrouter.gateway import Answer
 from llmrouter.proxy import flows, tunnels
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
 from llmrouter.proxy.exchange import Exchange, StreamBody
-from llmrouter.proxy.runtime import REPOSITORY, Runtime, find_config
+from llmrouter.proxy.runtime import Runtime
 from llmrouter.proxy.streaming import Edge, RoutedHttpLayer
 from llmrouter.settings.loader import SettingsError
+from llmrouter.settings.location import REPOSITORY, find_config
 from llmrouter.tasks import spawn
 
 logger = logging.getLogger(__name__)

@@ -15,28 +15,13 @@ from llmrouter.routing.catalog import Catalogue, build_targets
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
+from llmrouter.settings.location import default_model
 from llmrouter.settings.model import Settings
 from llmrouter.telemetry.decisions import DecisionLog
 from llmrouter.transports import EchoTransport, HttpTransport
 from llmrouter.upstream import Upstream
 
 logger = logging.getLogger(__name__)
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-DEFAULT_CONFIG = Path("config") / "providers.yaml"
-# What a request that names no model asks for, where LLMROUTER_DEFAULT_MODEL does not say otherwise.
-_DEFAULT_MODEL = "gpt-4o-mini"
-
-
-def find_config(option: str, environ: Mapping[str, str]) -> Path | None:
-    """The configuration file: the option, else LLMROUTER_CONFIG, else config/providers.yaml here or in the repository.
-
-    None where nobody named one and there is none; a named one is returned even if it is missing.
-    """
-    if named := option or environ.get("LLMROUTER_CONFIG"):
-        return Path(named).expanduser()
-    places = (Path.cwd() / DEFAULT_CONFIG, REPOSITORY / DEFAULT_CONFIG)
-    return next((place for place in places if place.is_file()), None)
 
 
 class Runtime:
@@ -69,7 +54,7 @@ class Runtime:
     @property
     def default_model(self) -> str:
         """The model of a request that names none."""
-        return self._environ.get("LLMROUTER_DEFAULT_MODEL") or _DEFAULT_MODEL
+        return default_model(self._environ)
 
     @property
     def target_keys(self) -> list[str]:

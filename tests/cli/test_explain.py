@@ -1,0 +1,95 @@
+"""`llmrouter explain` says who would answer and why, and sends nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from llmrouter.cli.main import main
+
+CONFIG = """
+providers:
+  - name: cheap
+    type: groq
+    models: [{id: small, serves: ["gpt-4o"], price: {input: 1, output: 2}, context_window: 100}]
+  - name: free
+    type: ollama
+    models: [{id: local, serves: ["gpt-4o"]}]
+  - {type: xai, model: grok-4}
+routes:
+  - {model: "gpt-4o*", use: ["cheap/*", "free/*"]}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("GROQ_API_KEY", "key-of-groq")
+    monkeypatch.delenv("XAI_API_KEY", raising=False)
+    file = tmp_path / "providers.yaml"
+    file.write_text(CONFIG)
+    return str(file)
+
+
+def explained(*arguments: str) -> Any:
+    return CliRunner().invoke(main, ["explain", *arguments])
+
+
+def test_the_plan_in_words(config: str) -> None:
+    """Order, tier, estimate and format of each target; what is missing; and no key."""
+    result = explained("--config", config, "--model", "gpt-4o", "--messages", "hello there")
+    assert result.exit_code == 0
+    first, second = (line.split() for line in result.output.splitlines()[3:5])
+    assert first[:2] == ["1.", "cheap/small"]
+    assert second[:2] == ["2.", "free/local"]
+    assert "about $0.001011" in result.output
+    assert "price not known" in result.output
+    assert "route gpt-4o*" in result.output
+    assert "Provider xai is left out: XAI_API_KEY is not set." in result.output
+    assert "key-of-groq" not in result.output
+
+
+def test_what_is_left_out_says_why(config: str, tmp_path: Path) -> None:
+    """A prompt that is too long for one, and a tool that must be called for the other."""
+    messages, tools = tmp_path / "messages.json", tmp_path / "request.json"
+    messages.write_text(json.dumps([{"role": "user", "content": "word " * 1000}]))
+    result = explained("--config", config, "--model", "gpt-4o", "--messages", f"@{messages}")
+    assert "cheap/small: the prompt has at least" in result.output
+
+    tool = {"type": "function", "function": {"name": "f"}}
+    asked = {"messages": [{"role": "user", "content": "x"}], "tools": [tool], "tool_choice": "required"}
+    tools.write_text(json.dumps(asked))
+    result = explained("--config", config, "--model", "gpt-4o", "--request", f"@{tools}")
+    assert "free/local: it does not take: tool_choice:forced" in result.output
+
+
+def test_json(config: str) -> None:
+    """The plan as the decision record holds it."""
+    plan = json.loads(explained("--config", config, "--model", "gpt-4o", "--json").output)
+    assert plan["targets"] == ["cheap/small", "free/local"]
+    assert plan["policy"] == "least_cost"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--messages", "@/nowhere.json"], "--messages: /nowhere.json cannot be read"),
+        (["--tools", "{"], "--tools is not valid JSON"),
+        (["--messages", "[]"], "'messages' is empty"),
+        (["--policy", "luck"], "'x-llmrouter-policy' names no policy: 'luck'"),
+    ],
+)
+def test_what_is_wrong_is_told(config: str, arguments: list[str], told: str) -> None:
+    """With exit code 1."""
+    result = explained("--config", config, *arguments)
+    assert result.exit_code == 1
+    assert told in result.output
+
+
+def test_without_a_configuration_it_says_how_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing file is named as what it is."""
+    monkeypatch.setenv("LLMROUTER_CONFIG", str(tmp_path / "missing.yaml"))
+    result = explained()
+    assert result.exit_code == 1
+    assert "missing.yaml" in result.output

@@ -111,7 +111,7 @@ async def test_what_nobody_can_be_asked_is_told_in_openais_shape(tmp_path: Path)
 async def test_what_is_left_of_a_limit_is_recorded_and_an_empty_one_rests_the_target(tmp_path: Path) -> None:
     headers = {
         "x-ratelimit-remaining-requests": "0",
-        "x-ratelimit-reset-requests": "2m",
+        "x-ratelimit-reset-requests": "50s",
         "x-ratelimit-remaining-tokens": "900",
     }
     body = json.dumps(completion("pong"))
@@ -125,7 +125,7 @@ async def test_what_is_left_of_a_limit_is_recorded_and_an_empty_one_rests_the_ta
         assert (attempt["requests_left"], attempt["tokens_left"]) == (0, 900)
         assert (await router.ask()).answer.headers["x-llmrouter-provider"] == "b"
         (left,) = router.decisions[-1].plan["left_out"]
-        assert left["reason"] == "it rests (limit used up) for 120 s more"
+        assert left["reason"] == "it rests (limit used up) for 50 s more"
 
 
 async def test_an_emulated_stream_that_is_slow_to_become_whole_does_not_time_out(tmp_path: Path) -> None:

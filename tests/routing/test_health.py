@@ -239,3 +239,5 @@ def test_a_target_whose_limit_is_used_up_rests_until_it_returns() -> None:
     assert book.resting(target, 0) is None
     book.note_headroom(target, 30, 0)
     assert book.available_at(target, 0) == 30
+    book.note_headroom(target, 3600, 0)
+    assert book.available_at(target, 0) == 60

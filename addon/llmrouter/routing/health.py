@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 _NOTHING: frozenset[str] = frozenset()
 _FIRST_REST_S = 20.0
 _LONGEST_REST_S = 600.0
+_LONGEST_HEADROOM_REST_S = 60.0
 # A new latency moves the average by a fifth: about the last ten replies count.
 _LATENCY_WEIGHT = 0.2
 # Models learn new members, and a provider may have erred: what was refused is tried again after a day.
@@ -70,10 +71,13 @@ class HealthBook:
         memory.unsupported[member] = now + _REFUSAL_LASTS_S
 
     def note_headroom(self, target: Target, returns_in_s: float | None, now: float) -> None:
-        """Lets a target rest whose own headers say that nothing is left of a limit until then (seconds from now)."""
+        """Lets a target rest whose own headers say that nothing is left of a limit until then (seconds from now).
+
+        At most a minute: many name the time at which the whole limit is back, and give a part of it before.
+        """
         if returns_in_s is not None:
-            memory = self._memory(target)
-            memory.resting = _later(memory.resting, Resting(now + returns_in_s, "limit used up"))
+            memory, seconds = self._memory(target), min(returns_in_s, _LONGEST_HEADROOM_REST_S)
+            memory.resting = _later(memory.resting, Resting(now + seconds, "limit used up"))
 
     def resting(self, target: Target, now: float) -> Resting | None:
         """The longest rest that the target or its provider is in."""

@@ -170,3 +170,9 @@ def test_the_developer_becomes_the_system_where_it_is_not_known(brand: str) -> N
 @pytest.mark.parametrize("brand", ["openai", "openrouter", "vllm"])
 def test_the_developer_stays_where_it_is_known(brand: str) -> None:
     assert sent(brand, messages=MESSAGES)["messages"] == MESSAGES
+
+
+@pytest.mark.parametrize("calls", [5, True, "x", {}, []])
+def test_tool_calls_that_are_no_list_are_the_providers_to_judge(calls: Any) -> None:
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "tool_calls": calls}]
+    assert sent("deepseek", messages=messages)["messages"] == messages

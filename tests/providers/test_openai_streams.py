@@ -206,6 +206,9 @@ LIES: dict[str, tuple[bytes, Outcome]] = {
     "LM Studio's context": (sse({"error": {"message": "greater than the context length"}}), Outcome.CONTEXT_EXCEEDED),
     "choices that are no list": (sse({"choices": {"0": {}}}), Outcome.BAD_REPLY),
     "a choice that is no object": (sse({"choices": [1]}), Outcome.BAD_REPLY),
+    "content that is a number": (sse(chunk_json({"content": 5})), Outcome.BAD_REPLY),
+    "tool calls that are no list": (sse(chunk_json({"tool_calls": 5})), Outcome.BAD_REPLY),
+    "a tool call without a name": (sse(chunk_json({"tool_calls": [{"index": 0}]})), Outcome.BAD_REPLY),
     "an event without end": (b"data: " + b"a" * (17 * 1024 * 1024), Outcome.BAD_REPLY),
 }
 

@@ -34,7 +34,8 @@ def _message(message: dict[str, Any], job: Job) -> dict[str, Any]:
             changes["content"] = text
     if dialect.tool_id_length is not None:
         changes |= _with_short_ids(message, dialect.tool_id_length)
-    if dialect.wants_reasoning_back and role == "assistant" and message.get("tool_calls"):
+    calls = message.get("tool_calls")
+    if dialect.wants_reasoning_back and role == "assistant" and isinstance(calls, list) and calls:
         changes |= _with_reasoning(message, job)
     unwanted = _unwanted(message, dialect)
     if not changes and not unwanted:

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from llmrouter.errors import AttemptFailed, Outcome
+from llmrouter.providers.bodies import bad
 
 _FAILED = frozenset({"error", "abort", "insufficient_system_resource"})
 """Finish reasons by which OpenRouter, Mistral, vLLM and DeepSeek say that a failure cut the answer off (provider
@@ -28,7 +28,7 @@ def finish_reason(choice: dict[str, Any]) -> str | None:
     if reason in _OPENAI_ENDS:
         return reason
     if reason in _FAILED:
-        raise AttemptFailed(Outcome.BAD_REPLY, "the provider ended its answer with a failure")
+        raise bad("the provider ended its answer with a failure")
     return _ENDS.get(reason.lower(), "stop")
 
 
@@ -37,9 +37,11 @@ def with_plain_content(message: dict[str, Any]) -> dict[str, Any]:
     so already.
 
     Mistral gives lists of parts, of which those of the type `thinking` are reasoning (section 3.9); Groq, Cerebras,
-    OpenRouter, vLLM and Ollama say `reasoning` (section 15).
+    OpenRouter, vLLM and Ollama say `reasoning` (section 15). Raises `AttemptFailed` for content of any other kind.
     """
     content, reasoning = message.get("content"), message.get("reasoning")
+    if not isinstance(content, str | list | None) or not isinstance(message.get("tool_calls"), list | None):
+        raise bad("the provider's answer has content or tool calls of a kind that there is not")
     if not isinstance(content, list) and "reasoning" not in message:
         return message
     plain = {name: value for name, value in message.items() if name != "reasoning"}
@@ -70,11 +72,13 @@ def whole_tool_calls(calls: list[Any], call_id: str, only_first: bool) -> list[A
 
 
 def _whole(call: Any, spare_id: str) -> Any:
-    if not isinstance(call, dict) or call.get("type") == "custom":
+    if not isinstance(call, dict):
+        raise bad("the provider's answer has a tool call that is no object")
+    if call.get("type") == "custom":
         return call
     function = call.get("function")
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise AttemptFailed(Outcome.BAD_REPLY, "the provider's answer has a tool call without a name")
+        raise bad("the provider's answer has a tool call without a name")
     changes: dict[str, Any] = {}
     if not call.get("id"):
         changes["id"] = spare_id

@@ -51,7 +51,7 @@ class ChoiceInStream:
             self._begun = True
             if fixed.get("role") != "assistant":
                 fixed = {**fixed, "role": "assistant"}
-        if fixed is delta and choice.get("finish_reason") == reason and choice.get("index") == self.index:
+        if fixed is delta and choice.get("finish_reason", "") == reason and choice.get("index") == self.index:
             return choice
         return {**choice, "index": self.index, "delta": fixed, "finish_reason": reason}
 

@@ -189,3 +189,44 @@ async def test_an_imaginary_brand_is_one_row(tmp_path: Path, monkeypatch: pytest
                 "tool_choice": "must",
             }
             assert router.decisions[-1].to_record()["attempts"][0]["changes"] == ["without user"]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"tools": [TOOL], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": 5}}},
+        {"tools": [TOOL], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": [{"function": 1}]}}},
+        {"functions": [1], "messages": [{"role": "user", "content": "a", "function_call": 5}]},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"$ref": "#"}}}},
+    ],
+)
+async def test_a_request_that_nobody_thought_of_harms_no_target(tmp_path: Path, members: dict[str, Any]) -> None:
+    """Nothing was sent, so no breaker opens, and the client is told that it is its own request."""
+    async with (
+        FakeProvider() as fake,
+        gateway(tmp_path, provider("a", fake, type="groq"), environ={"GROQ_API_KEY": "key-of-groq"}) as router,
+    ):
+        for _ in range(6):
+            told = await router.ask(**members)
+        if told.answer.status != 200:
+            assert (told.answer.status, fake.requests) == (400, [])
+            assert told.answer.headers["x-llmrouter-attempts"] == "0"
+        assert (await router.ask()).answer.status == 200
+        assert router.outcomes == [("a", "success")]
+
+
+async def test_the_providers_own_word_for_the_wait_counts_more_than_its_reset(tmp_path: Path) -> None:
+    """OpenAI tells when to come back, and when the whole limit will be there again."""
+    headers = {"retry-after-ms": "40", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m0s"}
+    limited = Status(429, {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}, headers=headers)
+    async with FakeProvider(limited) as fake, gateway(tmp_path, provider("a", fake)) as router:
+        assert (await router.ask()).answer.status == 200
+        assert router.outcomes == [("a", "rate_limited"), ("a", "success")]
+
+
+async def test_headers_of_ours_that_hold_a_key_are_not_told(tmp_path: Path) -> None:
+    refused = Status(400, {"error": {"message": "bad header own-secret-of-mine"}})
+    settings = {"extra_headers": {"x-key": "own-secret-of-mine"}}
+    async with FakeProvider(refused) as fake, gateway(tmp_path, provider("a", fake, **settings)) as router:
+        told = await router.ask()
+        assert told.json["error"]["message"] == "bad header ***"

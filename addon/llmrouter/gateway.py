@@ -24,6 +24,9 @@ from llmrouter.transports import Attempt, Transport
 
 logger = logging.getLogger(__name__)
 
+# A value of `extra_headers` may be a key; shorter ones are words such as an app's name.
+_SHORTEST_SECRET = 12
+
 
 @dataclass(slots=True)
 class Answer:
@@ -121,7 +124,7 @@ class _Run:
                 reply = await self._transport(attempt).complete(self.call, attempt)
         except TimeoutError:
             raise AttemptFailed(Outcome.TIMED_OUT, "the call's deadline came before the whole answer") from None
-        attempt.first_content_s = self._now() - attempt.started
+        self._note_content(attempt)
         self._attempt_ended(attempt, None)
         self._account(attempt.target, reply.usage)
         answer = self._answer(attempt)
@@ -138,7 +141,7 @@ class _Run:
             async for chunks in source:
                 held += chunks
                 if any(chunk.is_content for chunk in chunks):
-                    attempt.first_content_s = self._now() - attempt.started
+                    self._note_content(attempt)
                     answer = self._answer(attempt)
                     answer.frames = self._frames(attempt, source, held)
                     return answer
@@ -209,7 +212,6 @@ class _Run:
         record.changes = attempt.changes
         if (headroom := attempt.headroom) is not None:
             record.requests_left, record.tokens_left = headroom.requests_left, headroom.tokens_left
-            self._health.note_headroom(attempt.target, headroom.returns_in_s, now)
         if failure is not None:
             if failure.member is not None:
                 self._health.learn_unsupported(attempt.target, failure.member, now)
@@ -225,7 +227,15 @@ class _Run:
     def _safe(self, attempt: Attempt, text: str) -> str:
         secrets = (attempt.target.credential, self.call.caller.authorization)
         values = [secret.get_secret_value() for secret in secrets if secret is not None]
+        values += (value for value in attempt.target.extra_headers.values() if len(value) >= _SHORTEST_SECRET)
         return redact(text, [*values, *(value.removeprefix("Bearer ") for value in values)])
+
+    def _note_content(self, attempt: Attempt) -> None:
+        """The attempt succeeds; what its headers say of limits holds from now on, and not only at a stream's end."""
+        now = self._now()
+        attempt.first_content_s = now - attempt.started
+        if attempt.headroom is not None:
+            self._health.note_headroom(attempt.target, attempt.headroom.returns_in_s, now)
 
     def _account(self, target: Target, usage: Usage | None) -> None:
         decision = self.decision

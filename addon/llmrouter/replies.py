@@ -32,6 +32,9 @@ class Usage:
         inputs = usage.get("prompt_tokens_details")
         cached = _count(inputs, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens") or 0
         reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0
+        if reasoning and _count(usage, "total_tokens") == given + made + reasoning:
+            # xAI has counted reasoning beside the output (provider reference, section 3.15).
+            made += reasoning
         return cls(given, made, cached, reasoning, _count(inputs, "cache_write_tokens") or 0)
 
     def to_openai(self) -> dict[str, Any]:

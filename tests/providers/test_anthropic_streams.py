@@ -202,7 +202,7 @@ def test_the_thinking_of_a_stream_is_brought_back() -> None:
     memory = TurnMemory()
     redacted = [start("redacted_thinking", 0, data="b3BhcXVl"), stop()]
     blocks = [*redacted, *thought("Hm", "…\n", index=1), *said("One", index=2), *called("{}", index=3)]
-    decode(sse(START, *blocks, end("tool_use"), STOP), of=job(memory=memory, tools=[WEATHER]))
+    decode(sse(START, *blocks, end("tool_use"), STOP), of=job(memory=memory, messages=[user("a")], tools=[WEATHER]))
     call = {"id": "toolu_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
     turn = {"role": "assistant", "content": "One", "tool_calls": [call]}
     told = body_of(

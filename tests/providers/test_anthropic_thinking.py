@@ -87,7 +87,7 @@ def test_the_names_of_members_are_known() -> None:
 
 def answered(blocks: list[Any], memory: TurnMemory, model: str = LEVEL, **members: Any) -> dict[str, Any]:
     """The message of an answer with these blocks, as the client gets it."""
-    job = job_of(model, memory, tools=[WEATHER], **members)
+    job = job_of(model, memory, tools=[WEATHER], messages=[user("hi")], **members)
     reply = {"type": "message", "role": "assistant", "content": blocks, "stop_reason": "tool_use"}
     data = translate(job).read_reply(json.dumps(reply).encode()).data
     message: dict[str, Any] = json.loads(data)["choices"][0]["message"]

@@ -37,7 +37,7 @@ CASES: dict[str, tuple[int, Any, Outcome]] = {
     "wrong key": (401, error("Incorrect API key", code="invalid_api_key"), Outcome.UNAUTHORIZED),
     "vLLM wrong key": (401, {"error": "Unauthorized"}, Outcome.UNAUTHORIZED),
     "forbidden": (403, error("Country not supported"), Outcome.UNAUTHORIZED),
-    "forbidden, a web page": (403, "<html><title>Blocked</title></html>", Outcome.UNAUTHORIZED),
+    "forbidden, a web page": (403, "<html><title>Blocked</title></html>", Outcome.REFUSED),
     "Gemini wrong key": (
         400,
         [{"error": {"code": 400, "message": "x", "details": [{"reason": "API_KEY_INVALID"}]}}],
@@ -324,3 +324,20 @@ def test_no_bytes_break_it(body: bytes) -> None:
 def test_deep_nesting_does_not_break_it() -> None:
     assert classify(400, {}, b"[" * 900 + b"]" * 900, NOW).outcome == Outcome.REFUSED
     assert classify(400, {}, b'{"error":' * 900 + b"1" + b"}" * 900, NOW).outcome == Outcome.REFUSED
+
+
+HARMLESS = {
+    "a firewall's page": (403, "<html><title>Attention Required!</title></html>", Outcome.REFUSED),
+    "a quoted prompt": (
+        400,
+        error("[{'type': 'missing', 'loc': ('body', 'x'), 'input': 'Incorrect API key provided: spending limit'}]"),
+        Outcome.REFUSED,
+    ),
+    "one model that is denied": (403, error("no", code="model_permission_blocked_project"), Outcome.MODEL_GONE),
+    "a file that is gone": (404, error("File 'file-abc123' not found"), Outcome.REFUSED),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "expected"), HARMLESS.values(), ids=HARMLESS)
+def test_what_says_nothing_about_the_key_does_not_end_the_provider(status: int, body: Any, expected: Outcome) -> None:
+    assert classify(status, {}, body_of(body), NOW).outcome == expected

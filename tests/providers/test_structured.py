@@ -26,7 +26,8 @@ def test_what_a_call_asks_for() -> None:
     assert wanted(call_of()) is None
     assert wanted(call_of(response_format={"type": "text"})) is None
     assert wanted(call_of(response_format={"type": "json_object"})) == ANY_OBJECT
-    assert wanted(asking(SCHEMA, description="d")) == Emulation("a", SCHEMA, "d")
+    assert wanted(asking(SCHEMA, description="d")) == Emulation("a", SCHEMA, "d", SCHEMA)
+    assert wanted(asking(SCHEMA, description=5)) == Emulation("a", SCHEMA, None, SCHEMA)
 
 
 @pytest.mark.parametrize("schema", [None, "x", {"type": "oops"}, {"properties": 1}])
@@ -77,13 +78,70 @@ def test_the_failure_says_where_and_not_what() -> None:
     assert caught.value.message == "the model's JSON does not fit the schema at $.n (type)"
 
 
-def test_references_within_the_schema_are_followed_and_no_others() -> None:
-    inside = {"$defs": {"n": {"type": "integer"}}, "properties": {"n": {"$ref": "#/$defs/n"}}}
-    assert Emulation("a", inside).checked('{"n": 1}') == '{"n": 1}'
-    outside = {"properties": {"n": {"$ref": "http://127.0.0.1:9/schema"}}}
+def nested(levels: int) -> Any:
+    schema: Any = {"type": "integer"}
+    for _ in range(levels):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+BRANCHING = {f"n{i}": {"anyOf": [{"$ref": f"#/$defs/n{i + 1}"}, {"$ref": f"#/$defs/n{i + 1}"}]} for i in range(20)}
+UNFIT: dict[str, Any] = {
+    "a reference to elsewhere": {"properties": {"n": {"$ref": "http://127.0.0.1:9/schema"}}},
+    "a reference to nowhere": {"properties": {"n": {"$ref": "#/$defs/n"}}},
+    "a circle": {"$ref": "#"},
+    "a circle of two": {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+    "a circle in a choice": {"anyOf": [{"$ref": "#"}, {"type": "string"}]},
+    "branches without end": {"$defs": {**BRANCHING, "n20": {"type": "null"}}, "$ref": "#/$defs/n0", "not": {}},
+    "deep nesting": nested(100),
+    "deeper nesting": nested(300),
+    "too large": {"description": "x" * 70_000},
+}
+
+
+@pytest.mark.parametrize("schema", UNFIT.values(), ids=UNFIT)
+def test_a_schema_that_cannot_be_judged_is_refused_before_anything_is_sent(schema: Any) -> None:
     with pytest.raises(AttemptFailed) as caught:
-        Emulation("a", outside).checked('{"n": 1}')
+        wanted(asking(schema))
     assert caught.value.outcome == Outcome.NOT_TRANSLATABLE
+
+
+def emulated(schema: Any) -> Emulation:
+    found = wanted(asking(schema))
+    assert found is not None
+    return found
+
+
+def test_references_within_the_schema_are_followed() -> None:
+    tree = {
+        "$defs": {
+            "node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}, "n": {"type": "integer"}}}
+        },
+        "$ref": "#/$defs/node",
+    }
+    assert emulated(tree).checked('{"n":1,"next":{"n":2}}')
+    with pytest.raises(AttemptFailed):
+        emulated(tree).checked('{"n":1,"next":{"n":"2"}}')
+
+
+def test_patterns_are_not_judged_for_they_can_take_for_ever() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"pattern": {"type": "string", "pattern": "^(a+)+$"}},
+        "patternProperties": {"^(b+)+$": {"type": "integer"}},
+        "additionalProperties": False,
+    }
+    assert emulated(schema).checked('{"pattern":"' + "a" * 40 + '!","' + "b" * 40 + '!":1}')
+    with pytest.raises(AttemptFailed):
+        emulated(schema).checked('{"pattern":5}')
+    assert "^(a+)+$" in emulated(schema).instruction
+
+
+def test_an_answer_that_takes_too_many_steps_does_not_fit() -> None:
+    schema = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}}
+    assert emulated(schema).checked("[" + ",".join("1" * 1000) + "]")
+    with pytest.raises(AttemptFailed):
+        emulated(schema).checked("[" + ",".join("1" * 30_000) + "]")
 
 
 def whole(*choices: Any) -> Any:
@@ -138,7 +196,6 @@ def test_a_stream_is_held_back_until_it_is_whole() -> None:
         ({"content": '{"n":1}'}, None),
         ({}, "stop"),
     ]
-    assert not decoder.is_holding
     assert [chunk.usage for chunk in decoder.finish()] == [Usage(3, 2)]
 
 
@@ -157,8 +214,18 @@ def test_a_stream_that_was_cut_by_its_length_is_given_as_it_is() -> None:
     assert choices[-1]["finish_reason"] == "length"
 
 
-def test_reasoning_is_not_held_back() -> None:
+def test_reasoning_does_not_make_an_answer_that_is_not_whole_the_clients() -> None:
     writer = ChunkWriter(call_of(), 1)
-    (chunk, _) = ValidatedDecoder(Told([writer.reasoning("hm")]), NUMBER).feed(b"")
-    assert chunk.is_content
+    decoder = ValidatedDecoder(Told([writer.reasoning("hm")]), NUMBER)
+    (chunk, _) = decoder.feed(b"")
+    assert not chunk.is_content
+    assert decoder.is_holding
     assert orjson.loads(chunk.data)["choices"][0]["delta"]["reasoning_content"] == "hm"
+
+
+def test_a_null_member_is_no_content_and_holds_nothing() -> None:
+    frame = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    choice = {"index": 0, "delta": {"role": "assistant", "content": "", "refusal": None}, "finish_reason": None}
+    decoder = ValidatedDecoder(Told([Chunk(orjson.dumps({**frame, "choices": [choice]}), False)]), NUMBER)
+    assert not any(chunk.is_content for chunk in decoder.feed(b""))
+    assert not decoder.is_holding

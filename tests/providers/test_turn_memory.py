@@ -17,6 +17,15 @@ def test_it_is_given_back_to_the_same_caller_and_target_alone() -> None:
     assert memory.recall(ann, target_of("groq"), "call_2") is None
 
 
+def test_ids_that_are_the_same_in_every_conversation_do_not_mix_them() -> None:
+    memory, target = TurnMemory(), target_of()
+    first, other = (call_of(messages=[{"role": "user", "content": text}]) for text in ("one", "two"))
+    later = call_of(messages=[*first.body["messages"], {"role": "assistant", "content": "x"}])
+    memory.keep(first, target, "functions.f:0", "thought")
+    assert memory.recall(later, target, "functions.f:0") == "thought"
+    assert memory.recall(other, target, "functions.f:0") is None
+
+
 def test_it_is_bounded_and_the_oldest_goes_first() -> None:
     memory, call, target = TurnMemory(max_bytes=100), call_of(), target_of()
     for number in range(10):

@@ -459,3 +459,20 @@ def test_a_refusal_that_a_server_tells_as_its_own_failure_is_not_retried_by_the_
     course = drive.start()
     drive.run(course, a=[AttemptFailed(Outcome.REFUSED, "no --jinja", 500, {"message": "no --jinja"})])
     assert course.error(0.0).status == 400
+
+
+def test_what_was_never_sent_does_not_take_the_place_of_the_one_other() -> None:
+    drive = Drive(targets("abc"))
+    silent = AttemptFailed(Outcome.NOT_TRANSLATABLE, "no custom tools")
+    assert drive.steps(a=refuses("bad"), b=[silent]) == "a b c ok"
+
+
+def test_the_one_other_may_want_it_said_in_another_way() -> None:
+    drive = Drive(targets("ab"))
+    assert drive.steps(a=refuses("bad"), b=[unsupported("temperature")]) == "a b b ok"
+
+
+def test_repetitions_without_a_hint_have_an_end() -> None:
+    hints = ["temperature", "seed", "user", "store", "metadata", "top_p", "verbosity"]
+    drive = Drive(targets("a"), retry=RetrySettings(max_attempts=2))
+    assert drive.steps(a=[unsupported(hint) for hint in hints]) == "a a a a a"

@@ -6,13 +6,16 @@ from llmrouter.brands.brand import Brand, Offer, where
 from llmrouter.brands.dialect import Detour, Structured
 from llmrouter.brands.members import (
     COMPATIBLE,
+    ECHOES,
     ELSEWHERE_REFUSED,
     FORCED_TOOL,
     LOGPROBS,
     MAX_TOKENS,
+    MORE_EFFORTS,
     OPENAI_ONLY,
     PENALTIES,
     REASONING_TEXT,
+    THREE_EFFORTS,
 )
 from llmrouter.brands.model_families import (
     ANTHROPIC,
@@ -80,10 +83,14 @@ COMPANIES = (
             COMPATIBLE,
             refuses=ELSEWHERE_REFUSED | LOGPROBS | {"logit_bias", "n"},
             lacks=_NO_AUDIO_OR_FILES,
-            message_drops=REASONING_TEXT | {"name"},
+            message_drops=ECHOES | REASONING_TEXT | {"name"},
             structured=Structured.OBJECT,
         ),
-        rules=(where("openai/gpt-oss*", "moonshotai/kimi-k2*", "meta-llama/llama-4*", structured=Structured.SCHEMA),),
+        rules=(
+            where("openai/gpt-oss*", "moonshotai/kimi-k2*", "meta-llama/llama-4*", structured=Structured.SCHEMA),
+            where("openai/gpt-oss*", efforts=(("none", ""), *THREE_EFFORTS)),
+            where("qwen/qwen3-*", efforts=tuple((e, "default") for e in (*MORE_EFFORTS, "low", "medium", "high"))),
+        ),
         source="sections 3.3 and 15; json_schema is known of a subset of models only",
     ),
     Brand(
@@ -108,6 +115,7 @@ COMPANIES = (
         dialect=replace(
             COMPATIBLE,
             renames=MAX_TOKENS,
+            drops=OPENAI_ONLY | {"reasoning_effort"},
             refuses=ELSEWHERE_REFUSED | LOGPROBS | {"logit_bias", "n"},
             asks_for_usage=False,
             structured=Structured.OBJECT,
@@ -131,6 +139,7 @@ COMPANIES = (
             COMPATIBLE,
             renames=MAX_TOKENS,
             drops=OPENAI_ONLY | {"parallel_tool_calls"},
+            efforts=(("none", ""), *THREE_EFFORTS),
             # Its `logprobs` is a number, and its answer another object than OpenAI's.
             refuses=ELSEWHERE_REFUSED | LOGPROBS,
             asks_for_usage=False,
@@ -156,7 +165,7 @@ COMPANIES = (
             renames=(*MAX_TOKENS, ("seed", "random_seed")),
             refuses=ELSEWHERE_REFUSED | {"logit_bias"},
             asks_for_usage=False,
-            message_drops=REASONING_TEXT | {"name"},
+            message_drops=ECHOES | REASONING_TEXT | {"name"},
             tool_id_length=9,
         ),
         source="sections 3.9 and 15; unknown members are refused with 422, usage comes unasked",
@@ -185,7 +194,7 @@ COMPANIES = (
         base_url="https://api.cerebras.ai/v1",
         key_env="CEREBRAS_API_KEY",
         endpoints=(_CHAT, _COMPLETIONS, _MODELS),
-        dialect=replace(COMPATIBLE, knows_developer=True, lacks=_NO_AUDIO_OR_FILES),
+        dialect=replace(COMPATIBLE, knows_developer=True, lacks=_NO_AUDIO_OR_FILES, efforts=THREE_EFFORTS),
         source="sections 3.11 and 15; which members a model honours is learned",
     ),
     Brand(
@@ -230,7 +239,7 @@ COMPANIES = (
         base_url="https://api.x.ai/v1",
         key_env="XAI_API_KEY",
         endpoints=(_CHAT, _RESPONSES, _MODELS),
-        dialect=replace(COMPATIBLE, message_drops=REASONING_TEXT | {"name"}, takes_strict=False),
+        dialect=replace(COMPATIBLE, message_drops=ECHOES | REASONING_TEXT | {"name"}, takes_strict=False),
         rules=(
             where(
                 *("grok-3-mini*", "grok-4*", "grok-code-fast*"),

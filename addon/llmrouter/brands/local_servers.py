@@ -21,6 +21,7 @@ LOCAL_SERVERS = (
             _RENAMED,
             refuses=ELSEWHERE_REFUSED | {FORCED_TOOL, "logit_bias", "n"},
             lacks=frozenset({Need.AUDIO, Need.FILES}),
+            efforts=(("minimal", "low"), ("xhigh", "max")),
         ),
         source="sections 3.20 and 15; what it ignores is refused here",
     ),

@@ -44,11 +44,20 @@ DISPENSABLE = (
 """What a target that calls it unsupported is asked without, or in another way: it steers how an answer is made and not
 what is asked (provider reference, section 5.3), or the router can do it itself."""
 
+MORE_EFFORTS = ("minimal", "xhigh", "max")
+THREE_EFFORTS = (("minimal", "low"), ("xhigh", "high"), ("max", "high"))
+"""Values of `reasoning_effort` for those who know low, medium and high alone (sections 3.3, 3.7, 3.11 and 3.20)."""
+
 FORCED_TOOL = "tool_choice:forced"
 """Stands among a call's members where it demands a tool, which is more than to offer one."""
 
 WITHOUT_EFFORT = "reasoning_effort:none"
 """Stands among a call's members where it wants no reasoning at all."""
 
-COMPATIBLE = Dialect(wire_format="openai_compatible", drops=OPENAI_ONLY, refuses=ELSEWHERE_REFUSED)
+ECHOES = frozenset({"annotations", "audio", "refusal"})
+"""Members of OpenAI's answers that its SDK sends back in the next turn, and that Mistral and Groq refuse."""
+
+COMPATIBLE = Dialect(
+    wire_format="openai_compatible", drops=OPENAI_ONLY, refuses=ELSEWHERE_REFUSED, message_drops=ECHOES
+)
 """What copies of OpenAI's API have in common; the rows differ from it."""

@@ -9,6 +9,7 @@ from llmrouter.brands.brand import where
 from llmrouter.brands.dialect import Detour, Dialect, Structured, Thinking
 from llmrouter.brands.members import (
     COMPATIBLE,
+    ECHOES,
     ELSEWHERE_REFUSED,
     LOGPROBS,
     MAX_COMPLETION_TOKENS,
@@ -85,7 +86,7 @@ _GEMINI_NATIVE = Dialect(
     thinking=Thinking.ALWAYS,
 )
 _GEMINI_COMPATIBLE = replace(
-    COMPATIBLE, message_drops=REASONING_TEXT, refuses=ELSEWHERE_REFUSED | {"logit_bias"} | LOGPROBS
+    COMPATIBLE, message_drops=ECHOES | REASONING_TEXT, refuses=ELSEWHERE_REFUSED | {"logit_bias"} | LOGPROBS
 )
 
 
@@ -126,12 +127,20 @@ ANTHROPIC_RULES = (
     where("claude-3-haiku*", "claude-3-sonnet*", "claude-3-opus*", thinking=Thinking.NONE, max_output_tokens=4_096),
 )
 
-GEMINI = replace(_GEMINI_COMPATIBLE, detours=_gemini(_GEMINI_NATIVE))
+GEMINI = replace(
+    _GEMINI_COMPATIBLE,
+    efforts=(("none", "minimal"), ("xhigh", "high"), ("max", "high")),
+    detours=_gemini(_GEMINI_NATIVE),
+)
 GEMINI_RULES = (
-    where("gemini-2.5*", detours=_old_gemini(replace(_GEMINI_NATIVE, thinking=Thinking.BUDGET))),
+    where(
+        "gemini-2.5*",
+        efforts=(("xhigh", "high"), ("max", "high")),
+        detours=_old_gemini(replace(_GEMINI_NATIVE, thinking=Thinking.BUDGET)),
+    ),
     where(
         "gemini-2.5-pro*",
-        efforts=(("none", "minimal"),),
+        efforts=(("none", "minimal"), ("xhigh", "high"), ("max", "high")),
         detours=_old_gemini(replace(_GEMINI_NATIVE, thinking=Thinking.BUDGET, efforts=(("none", "minimal"),))),
     ),
     where(

@@ -14,6 +14,9 @@ import orjson
 LONGEST_WORD = 2000
 _LONGEST_CODE = 100
 _DEEPEST = 8
+_QUOTATION = re.compile(r"""['"]input(?:_value)?['"]\s?:|\binput_value=""")
+"""Where pydantic, and servers that print its errors, begin to quote the request."""
+
 _MOST_ITEMS = 10
 
 
@@ -38,8 +41,8 @@ class Told:
 
     @property
     def words(self) -> str:
-        """All texts, one per line."""
-        return "\n".join(self.texts)
+        """All texts, one per line, without what they quote of the request."""
+        return "\n".join(_QUOTATION.split(text, maxsplit=1)[0] for text in self.texts)
 
 
 def read_error(parsed: Any) -> Told:

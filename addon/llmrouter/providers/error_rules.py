@@ -143,6 +143,13 @@ def _rule(
     return Rule(outcome, frozenset(statuses), text, unless)
 
 
+# A firewall before the provider dislikes the prompt; the key is as good as it was.
+_WEB_PAGE = _any_of("the provider sent a web page")
+_MODEL_DENIED = _any_of(
+    "access to (?:the |this )?model", "model_permission", r"\bmodel\b.{0,60}(?:not allowed|not authorized|no access)"
+)
+_NO_FILE = _any_of(r"\bfile\b.{0,80}(?:not found|does not exist)", "no such file", "file_not_found")
+
 RULES = (
     # A request that is larger than the whole bucket never fits, however long one waits.
     _rule(Outcome.CONTEXT_EXCEEDED, {200, 413, 429}, _TIER_TOO_SMALL),
@@ -154,6 +161,7 @@ RULES = (
     _rule(Outcome.RATE_LIMITED, {429, 498}),
     _rule(Outcome.RATE_LIMITED, {503}, _any_of("slow_down")),
     _rule(Outcome.REFUSED, {404}, _UNFIT_ENDPOINTS),
+    _rule(Outcome.REFUSED, {404}, _NO_FILE),
     _rule(Outcome.MODEL_GONE, {404, 410}),
     _rule(Outcome.CONTEXT_EXCEEDED, {200, 400, 403, 413, 422, 500}, _CONTEXT, _THROTTLED),
     _rule(Outcome.REFUSED, {500, 501}, _NOT_BUILT_IN),
@@ -162,6 +170,8 @@ RULES = (
     _rule(Outcome.MODEL_GONE, {200, 400, 403, 422}, _GONE),
     _rule(Outcome.REFUSED, {200, 403}, _POLICY),
     _rule(Outcome.CONTEXT_EXCEEDED, {403}, _CONTEXT_AT_403),
+    _rule(Outcome.REFUSED, {403}, _WEB_PAGE),
+    _rule(Outcome.MODEL_GONE, {403}, _MODEL_DENIED),
     _rule(Outcome.UNAUTHORIZED, {403}),
     _rule(Outcome.RATE_LIMITED, {200}, _RATE),
     _rule(Outcome.SERVER_ERROR, {200}, _BUSY),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from llmrouter.errors import AttemptFailed, Outcome
 from llmrouter.providers import anthropic, gemini, openai_compatible, openai_responses
 from llmrouter.providers.legacy_functions import LegacyDecoder, is_legacy, legacy_reply, modernised
 from llmrouter.providers.validated import ValidatedDecoder, validated_reply
@@ -18,6 +19,11 @@ WIRE_FORMATS: Mapping[str, WireFormat] = MappingProxyType(
         "openai_responses": openai_responses.translate,
     }
 )
+
+
+_LIMITS = frozenset({"max_completion_tokens", "max_tokens"})
+_KNOWS_BOTH_LIMITS = frozenset({"anthropic", "openai_compatible"})
+"""Formats that have something else to say where a limit was refused; in the others it must not be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,13 @@ class Dialogue:
 
 def translate(job: Job) -> Dialogue:
     """The job's call in its target's words; raises `AttemptFailed` with NOT_TRANSLATABLE where there are none."""
-    if not job.dialect.takes_functions and is_legacy(job.call):
-        return Dialogue(WIRE_FORMATS[job.dialect.wire_format](replace(job, call=modernised(job.call))), True)
-    return Dialogue(WIRE_FORMATS[job.dialect.wire_format](job), False)
+    if job.dialect.wire_format not in _KNOWS_BOTH_LIMITS:
+        job = replace(job, unsupported=job.unsupported - _LIMITS)
+    try:
+        if not job.dialect.takes_functions and is_legacy(job.call):
+            return Dialogue(WIRE_FORMATS[job.dialect.wire_format](replace(job, call=modernised(job.call))), True)
+        return Dialogue(WIRE_FORMATS[job.dialect.wire_format](job), False)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # Nothing was sent, so that no provider is to blame: the client's JSON has a shape that nobody thought of.
+        message = f"the request has a member of a kind that cannot be translated ({type(error).__name__})"
+        raise AttemptFailed(Outcome.NOT_TRANSLATABLE, message) from error

@@ -10,26 +10,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from jsonschema.exceptions import SchemaError, ValidationError
-from jsonschema.validators import Draft202012Validator
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+from cachetools import LRUCache
 
 from llmrouter.calls import Call
 from llmrouter.errors import AttemptFailed, Outcome
+from llmrouter.providers.schema_check import LARGEST_BYTES, MisfitError, UnfitSchemaError, check, rules_of
 
 TOOL_NAME = "json_answer"
 _FENCED = re.compile(r"\A\s*```[a-z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL | re.IGNORECASE)
-_LONGEST_PATH = 200
+_known: LRUCache[bytes, dict[str, Any]] = LRUCache(4 * 1024 * 1024, getsizeof=lambda rules: len(orjson.dumps(rules)))
 
 
 @dataclass(frozen=True, slots=True)
 class Emulation:
-    """What the answer must be: any JSON object, or one that fits `schema`."""
+    """What the answer must be: any JSON object, or one that fits `schema`, of which `rules` are judged."""
 
     name: str
     schema: dict[str, Any] | None
     description: str | None = None
+    rules: dict[str, Any] | None = None
 
     @property
     def instruction(self) -> str:
@@ -56,22 +55,16 @@ class Emulation:
                 raise AttemptFailed(Outcome.BAD_REPLY, "the model was asked for a JSON object and gave another value")
             return text
         try:
-            Draft202012Validator(self.schema, registry=Registry()).validate(value)
-        except ValidationError as error:
-            where = error.json_path[:_LONGEST_PATH]
-            message = f"the model's JSON does not fit the schema at {where} ({error.validator})"
-            raise AttemptFailed(Outcome.BAD_REPLY, message) from error
-        except Unresolvable as error:
-            raise AttemptFailed(
-                Outcome.NOT_TRANSLATABLE, "the schema of 'response_format' has a dangling $ref"
-            ) from error
+            check(value, self.schema if self.rules is None else self.rules)
+        except MisfitError as error:
+            raise AttemptFailed(Outcome.BAD_REPLY, f"the model's JSON does not fit the schema at {error}") from error
         return text
 
 
 def wanted(call: Call) -> Emulation | None:
     """What the call's `response_format` asks for; None for plain text.
 
-    Raises `AttemptFailed` with NOT_TRANSLATABLE where it holds no valid JSON Schema.
+    Raises `AttemptFailed` with NOT_TRANSLATABLE where it holds no JSON Schema that can be judged.
     """
     form = call.body.get("response_format")
     if not isinstance(form, dict):
@@ -83,11 +76,24 @@ def wanted(call: Call) -> Emulation | None:
     inner = form.get("json_schema")
     schema = inner.get("schema") if isinstance(inner, dict) else None
     if not isinstance(inner, dict) or not isinstance(schema, dict):
-        raise AttemptFailed(Outcome.NOT_TRANSLATABLE, "'response_format.json_schema.schema' must be an object")
+        raise _unfit(".json_schema.schema' must be an object")
+    if call.body.size_of("response_format") > LARGEST_BYTES:
+        raise _unfit(f"' has a schema of more than {LARGEST_BYTES} bytes, which the router does not judge")
+    name, description = str(inner.get("name") or "answer"), inner.get("description")
+    return Emulation(name, schema, description if isinstance(description, str) else None, _rules_of(schema))
+
+
+def _rules_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """The judged part of a schema; apps send the same one again and again, so the last ones are remembered."""
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        message = f"'response_format' holds no valid JSON Schema: {error.message[:_LONGEST_PATH]}"
-        raise AttemptFailed(Outcome.NOT_TRANSLATABLE, message) from error
-    description = inner.get("description")
-    return Emulation(str(inner.get("name") or "answer"), schema, description if isinstance(description, str) else None)
+        key = orjson.dumps(schema)
+        known = _known.get(key)
+        if known is None:
+            known = _known[key] = rules_of(schema)
+    except (UnfitSchemaError, orjson.JSONEncodeError) as error:
+        raise _unfit(f"' has a schema that cannot be judged: {error}") from error
+    return known
+
+
+def _unfit(why: str) -> AttemptFailed:
+    return AttemptFailed(Outcome.NOT_TRANSLATABLE, f"'response_format{why}")

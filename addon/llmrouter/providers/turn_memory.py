@@ -17,10 +17,10 @@ _LONGEST = 1024 * 1024
 
 
 class TurnMemory:
-    """Remembers JSON values by caller, target and tool call id, at most `max_bytes` of them; the oldest go first."""
+    """Remembers JSON values by caller, conversation, target and tool call id; of `max_bytes` the oldest go first."""
 
     def __init__(self, max_bytes: int = 16 * 1024 * 1024) -> None:
-        self._kept: LRUCache[tuple[int, str, str], bytes] = LRUCache(max_bytes, getsizeof=len)
+        self._kept: LRUCache[tuple[int, int, str, str], bytes] = LRUCache(max_bytes, getsizeof=len)
 
     def keep(self, call: Call, target: Target, tool_call_id: str, value: Any) -> None:
         """Remembers what belongs to a tool call; what is larger than a MiB is forgotten at once."""
@@ -34,8 +34,18 @@ class TurnMemory:
         return None if text is None else orjson.loads(text)
 
 
-def _key(call: Call, target: Target, tool_call_id: str) -> tuple[int, str, str]:
+def _key(call: Call, target: Target, tool_call_id: str) -> tuple[int, int, str, str]:
     # One caller must not reach what another one's turn left behind; the hash is salted anew in every process.
     authorization = call.caller.authorization
     caller = hash("" if authorization is None else authorization.get_secret_value())
-    return caller, target.key, tool_call_id
+    return caller, _conversation(call), target.key, tool_call_id
+
+
+def _conversation(call: Call) -> int:
+    """What a conversation begins with, up to its first question: some servers' ids are the same in all of them."""
+    begun = []
+    for message in call.body["messages"]:
+        begun.append(message)
+        if message["role"] == "user":
+            break
+    return hash(orjson.dumps(begun))

@@ -8,6 +8,7 @@ repetition in a pattern is bounded, so that a search takes linear time.
 import re
 from collections.abc import Iterator, Mapping
 
+from llmrouter.brands.members import DISPENSABLE
 from llmrouter.providers.error_bodies import Told
 
 _LONGEST_TEXT = 400
@@ -92,6 +93,12 @@ _MAY_BE_PROSE = (
 )
 """Sentences whose names may as well be words."""
 
+_CONDITION = _sentence(
+    r"\b(?:when|while|together|combined|combination|streaming|stream|custom)\b|at the same time|for this request"
+    r"|\bwith (?!(?:this |the |that )?(?:model|endpoint|provider)\b)"
+)
+"""Words of a complaint about a member in some company, not about the member."""
+
 _SAYS_SO = _sentence(rf"{_NOT_SUPPORTED}|(?:not|n't) support|extra (?:inputs|fields)|(?:unknown|unrecognized) ")
 _WRAPPERS = frozenset({"body", "request", "params", "generationconfig", "chatcompletionrequest"})
 
@@ -100,8 +107,18 @@ def named_member(told: Told, members: Mapping[str, str]) -> str | None:
     """The call's member that the error calls unsupported; None where it names none.
 
     `members` are the names that were sent, and the call's members that they stand for. A name inside one of them, as
-    `output_config.effort`, stands for the longest that is known.
+    `output_config.effort`, stands for the longest that is known. A member that cannot be done without must be refused
+    as such, and neither one value of it nor together with something else: the target would be left out for nothing.
     """
+    member = _named(told, members)
+    if member is None or member in DISPENSABLE:
+        return member
+    text = told.message[:_LONGEST_TEXT]
+    is_partial = _CONDITION.search(text) or re.search(rf"\b{re.escape(member)}\b[`'\"]?[:= ]{{0,2}}[`'\"]\w", text)
+    return None if is_partial else member
+
+
+def _named(told: Told, members: Mapping[str, str]) -> str | None:
     known = _Known(members)
     if told.extra:
         return next((member for place in told.extra if (member := known.member(place))), None)

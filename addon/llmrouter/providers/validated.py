@@ -9,6 +9,8 @@ from llmrouter.providers.wire import ChunkDecoder
 from llmrouter.replies import Chunk, Reply
 
 _WHOLE_ENDS = ("stop",)
+_FINAL = ("tool_calls", "refusal")
+"""What makes the answer the client's before it is whole; what the model thought does not, for it may be for nothing."""
 
 
 def validated_reply(reply: Reply, emulation: Emulation) -> Reply:
@@ -27,13 +29,14 @@ class ValidatedDecoder:
     What ends otherwise than with `stop` (too long, refused, a tool call) is given as it is, as OpenAI does.
     """
 
-    __slots__ = ("_emulation", "_held", "_inner", "_refused")
+    __slots__ = ("_emulation", "_has_begun", "_held", "_inner", "_refused")
 
     def __init__(self, inner: ChunkDecoder, emulation: Emulation) -> None:
         self._inner = inner
         self._emulation = emulation
         self._held: dict[int, list[str]] = {}
         self._refused: set[int] = set()
+        self._has_begun = False
 
     @property
     def done(self) -> bool:
@@ -41,7 +44,7 @@ class ValidatedDecoder:
 
     @property
     def is_holding(self) -> bool:
-        return bool(self._held)
+        return self._has_begun
 
     def feed(self, data: bytes) -> list[Chunk]:
         """The chunks that these bytes complete."""
@@ -62,6 +65,7 @@ class ValidatedDecoder:
         for choice in choices:
             index, delta = choice.get("index", 0), choice.get("delta") or {}
             self._held.setdefault(index, []).append(delta.pop("content", None) or "")
+            self._has_begun = self._has_begun or chunk.is_content
             if delta.get("refusal"):
                 self._refused.add(index)
             if reason := choice.get("finish_reason"):
@@ -70,7 +74,7 @@ class ValidatedDecoder:
                     out.append(_chunk(frame, [piece], is_content=True))
                 out.append(_chunk(frame, [choice], is_content=True))
             elif delta:
-                out.append(_chunk(frame, [choice], is_content=bool(delta.keys() - {"role"})))
+                out.append(_chunk(frame, [choice], is_content=any(delta.get(name) for name in _FINAL)))
         return [*out, Chunk(b"", False, chunk.usage)] if choices else [chunk]
 
     def _released(self, index: int, finish_reason: str) -> str:

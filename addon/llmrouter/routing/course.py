@@ -29,6 +29,7 @@ from llmrouter.targets import Target
 
 _FIRST_BACKOFF_S = 0.25
 _SHORTEST_WAIT_S = 0.001
+_MOST_FREE = 3
 _REQUEST_FAULTS = (Outcome.REFUSED, Outcome.CONTEXT_EXCEEDED)
 
 
@@ -108,18 +109,22 @@ class Course:
         return NoAnswer(text, retry_after_s=wait, rate_limited=bool(limited) and all(limited))
 
     def _is_refused(self) -> bool:
-        refusals = sum(CONSEQUENCES[failure.outcome].next is Next.ONE_OTHER for _, failure in self.failures)
-        return refusals >= 2 or (
-            refusals == 1 and CONSEQUENCES[self.failures[-1][1].outcome].next is not Next.ONE_OTHER
-        )
+        answered = [failure for _, failure in self.failures if not self._is_free(failure)]
+        refusals = sum(CONSEQUENCES[failure.outcome].next is Next.ONE_OTHER for failure in answered)
+        return refusals >= 2 or (refusals == 1 and CONSEQUENCES[answered[-1].outcome].next is not Next.ONE_OTHER)
 
     def _spent(self) -> int:
-        """Attempts that count: a request that was never sent is none, nor one that is only said in another way."""
-        return sum(
-            failure.outcome is not Outcome.NOT_TRANSLATABLE
-            and not (failure.outcome is Outcome.UNSUPPORTED and failure.member in DISPENSABLE)
-            for _, failure in self.failures
-        )
+        """Attempts that count; repetitions that are said in another way are free, but not without end."""
+        sent = [failure for _, failure in self.failures if failure.outcome is not Outcome.NOT_TRANSLATABLE]
+        free = sum(map(self._is_free, sent))
+        return len(sent) - min(free, _MOST_FREE)
+
+    @staticmethod
+    def _is_free(failure: AttemptFailed) -> bool:
+        """Whether it was never sent, or its target only wants it said in another way."""
+        if failure.outcome is Outcome.NOT_TRANSLATABLE:
+            return True
+        return failure.outcome is Outcome.UNSUPPORTED and failure.member in DISPENSABLE
 
     def _can_do_without(self, target: Target, member: str | None) -> bool:
         """Whether the target is worth asking again without a member, which it has not refused before in this call."""

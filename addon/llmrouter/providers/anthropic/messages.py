@@ -151,6 +151,8 @@ class _Writer:
     def _new_id(self, id: str) -> str:
         """The id in letters that Anthropic takes, and another one for each call, which some providers forget."""
         told = allowed(id)
+        if told in self._taken:
+            told = allowed(f"{id}.{len(self._taken)}")
         while told in self._taken:
             told = allowed(told + ".")
         self._taken.add(told)

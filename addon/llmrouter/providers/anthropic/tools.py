@@ -3,16 +3,19 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+from cachetools import LRUCache
 from jsonschema.exceptions import SchemaError
 from jsonschema.validators import Draft202012Validator
 
 from llmrouter.brands.dialect import Structured
 from llmrouter.providers.anthropic.notes import Notes, ToolNames, untold
-from llmrouter.providers.anthropic.schema import NotInSubsetError, cleaned
+from llmrouter.providers.anthropic.schema import Cleaned, NotInSubsetError, cleaned
 from llmrouter.providers.structured import TOOL_NAME, Emulation
 from llmrouter.providers.wire import Job
 
 _JOINING = ("anyOf", "oneOf", "allOf")
+_known: LRUCache[bytes, Cleaned | None] = LRUCache(512)
 _INPUT_SCHEMA = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 
 
@@ -45,7 +48,10 @@ def toolbox_of(job: Job, names: ToolNames, notes: Notes, *, thinks: bool) -> Too
     _choose(box, choice, names)
     if box.choice is not None and box.choice["type"] in ("any", "tool") and (thinks or not job.dialect.forces_tools):
         _ask_instead(box, notes)
-    if job.call.body.get("parallel_tool_calls") is False and (box.choice or {}).get("type") != "none":
+    wants_one = job.call.body.get("parallel_tool_calls") is False and (box.choice or {}).get("type") != "none"
+    if wants_one and "parallel_tool_calls" in job.unsupported:
+        notes.add("without parallel_tool_calls")
+    elif wants_one:
         box.choice = {**(box.choice or {"type": "auto"}), "disable_parallel_tool_use": True}
     return box
 
@@ -151,17 +157,25 @@ def _input_schema(function: dict[str, Any], job: Job, notes: Notes) -> dict[str,
     if not job.dialect.takes_strict or job.dialect.structured is not Structured.SCHEMA:
         notes.add("without strict tools")
         return {"input_schema": schema}
-    try:
-        Draft202012Validator.check_schema(schema)
-        strict = cleaned({"additionalProperties": False, **schema})
-    except (NotInSubsetError, SchemaError):
-        strict = None
+    strict = _strict(schema)
     if strict is None or strict.schema.get("type") != "object":
         notes.add("without strict tools")
         return {"input_schema": schema}
     if strict.lost:
         notes.add(f"{', '.join(strict.lost)} of strict tools by descriptions")
     return {"input_schema": strict.schema, "strict": True}
+
+
+def _strict(schema: dict[str, Any]) -> Cleaned | None:
+    """The schema as Anthropic can enforce it, None where it cannot; apps send the same ones with every request."""
+    key = orjson.dumps(schema)
+    if key not in _known:
+        try:
+            Draft202012Validator.check_schema(schema)
+            _known[key] = cleaned({"additionalProperties": False, **schema})
+        except (NotInSubsetError, SchemaError):
+            _known[key] = None
+    return _known.get(key)
 
 
 def _object_schema(parameters: dict[str, Any], notes: Notes) -> dict[str, Any]:

@@ -16,7 +16,10 @@ class ChoiceInStream:
     3.54, `lib/streaming/_deltas.py`).
     """
 
-    __slots__ = ("_begun", "_ids", "_job", "_last", "_numbers", "_reasoning", "_spare", "ended", "index")
+    __slots__ = (
+        *("_begun", "_has_custom", "_ids", "_job", "_last", "_numbers", "_reasoning", "_spare", "_told"),
+        *("ended", "index"),
+    )
 
     def __init__(self, index: int, job: Job) -> None:
         self.index = index
@@ -28,6 +31,8 @@ class ChoiceInStream:
         self._last: int | None = None
         self._spare = f"call_{job.call.id}_{index}_" if index else f"call_{job.call.id}_"
         self._reasoning = ""
+        self._told: set[int] = set()
+        self._has_custom = False
 
     @property
     def goes_on(self) -> bool:
@@ -42,6 +47,7 @@ class ChoiceInStream:
         fixed = self._delta(delta if isinstance(delta, dict) else {})
         reason = finish_reason(choice)
         if reason is not None:
+            fixed = self._with_empty_arguments(fixed)
             self._end()
             if reason == "stop" and self._ids and not isinstance(self._job.call.body.get("tool_choice"), dict):
                 reason = "tool_calls"
@@ -91,6 +97,7 @@ class ChoiceInStream:
             return None
         if number == len(self._ids):
             return self._first_piece(piece, function, number)
+        self._told |= {number} if function.get("arguments") else set()
         is_plain = piece.keys() == {"index", "function"} and function.keys() == {"arguments"}
         if is_plain and piece["index"] == number and isinstance(function["arguments"], str):
             return piece
@@ -99,11 +106,12 @@ class ChoiceInStream:
     def _number(self, piece: dict[str, Any], function: dict[str, Any]) -> int:
         """Which tool call a fragment belongs to: by its index, but an id that is new begins a new one.
 
-        Some servers give no index, and Gemini's compatible route gives every call the index 0.
+        Some servers give no index, and then a name begins one, too; Gemini's compatible route gives each the index 0.
         """
         index, id = piece.get("index"), piece.get("id")
         known = self._numbers.get(index) if isinstance(index, int) else self._last
-        is_other = known is not None and bool(id) and bool(function.get("name")) and id != self._ids[known]
+        names = bool(function.get("name"))
+        is_other = known is not None and names and (id != self._ids[known] if id else index is None)
         if known is None or is_other:
             known = len(self._ids)
         if isinstance(index, int):
@@ -115,15 +123,25 @@ class ChoiceInStream:
         name, id = function.get("name"), piece.get("id")
         if piece.get("type") == "custom":
             self._ids.append(str(id))
+            self._has_custom = True
             return piece
         if not isinstance(name, str) or not name:
             raise bad("the provider's stream has a tool call without a name")
         self._ids.append(id if isinstance(id, str) and id else f"{self._spare}{number}")
+        self._told |= {number} if function.get("arguments") else set()
         is_sound = id == self._ids[-1] and piece.get("index") == number and piece.get("type") == "function"
         if is_sound and isinstance(function.get("arguments"), str):
             return piece
         whole = {**function, "name": name, "arguments": _text_of(function)}
         return {**piece, "index": number, "id": self._ids[-1], "type": "function", "function": whole}
+
+    def _with_empty_arguments(self, delta: dict[str, Any]) -> dict[str, Any]:
+        """The last delta with an empty object for each call of which no argument was told: apps parse them all."""
+        silent = [number for number in range(len(self._ids)) if number not in self._told]
+        if not silent or self._has_custom:
+            return delta
+        pieces = [{"index": number, "function": {"arguments": "{}"}} for number in silent]
+        return {**delta, "tool_calls": [*delta.get("tool_calls", ()), *pieces]}
 
     def _end(self) -> None:
         self.ended = True
@@ -134,4 +152,4 @@ class ChoiceInStream:
 
 def _text_of(function: dict[str, Any]) -> str:
     arguments = function.get("arguments")
-    return "" if arguments is None else arguments_text(arguments)
+    return arguments_text(arguments) if arguments else ""

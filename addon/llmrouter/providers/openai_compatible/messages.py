@@ -34,6 +34,8 @@ def _message(message: dict[str, Any], job: Job) -> dict[str, Any]:
             changes["content"] = text
     if dialect.tool_id_length is not None:
         changes |= _with_short_ids(message, dialect.tool_id_length)
+    if "refusal" in dialect.message_drops and message.get("refusal") and not message.get("content"):
+        changes["content"] = message["refusal"]
     calls = message.get("tool_calls")
     if dialect.wants_reasoning_back and role == "assistant" and isinstance(calls, list) and calls:
         changes |= _with_reasoning(message, job)

@@ -10,6 +10,7 @@ from llmrouter.providers.structured import Emulation, wanted
 from llmrouter.providers.wire import Job
 
 _LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_FUNCTIONS = frozenset({"functions", "function_call"})
 _TOLD_OTHERWISE = frozenset({"stream_options", "parallel_tool_calls", *_LIMITS})
 """What is done by the router itself, or sent under another name: it is no loss where the target does not take it."""
 
@@ -48,6 +49,8 @@ def write_body(job: Job) -> Written:
     for name in sorted(body.keys() & (dialect.drops | (job.unsupported - _LIMITS.keys()) - {"response_format"})):
         draft.leave_out(name)
     draft.without |= (body.keys() & dialect.refuses) - job.call.members
+    if not dialect.takes_functions:
+        draft.without |= body.keys() & _FUNCTIONS
     _rename(draft)
     _set_stream_options(draft)
     _set_effort(draft)
@@ -122,8 +125,12 @@ def _set_tools(draft: _Draft) -> None:
 
 def _allowed(tools: list[Any], allowed: dict[str, Any]) -> list[Any]:
     """The tools that `allowed_tools` lets the model choose from, for targets that know no such choice."""
-    names = {_tool_name(tool) for tool in allowed.get("tools") or ()}
-    return [tool for tool in tools if _tool_name(tool) in names]
+    listed = allowed.get("tools")
+    names = [_tool_name(tool) for tool in listed] if isinstance(listed, list) else []
+    left = [tool for tool in tools if _tool_name(tool) in names]
+    if not left:
+        raise AttemptFailed(Outcome.NOT_TRANSLATABLE, "'tool_choice.allowed_tools' names no tool of the request")
+    return left
 
 
 def _tool_name(tool: Any) -> Any:

@@ -83,7 +83,7 @@ async def serve_client(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
             is_anthropic = head.startswith(b"post /v1/messages")
             for piece in ANTHROPIC_STREAM if is_anthropic else STREAM:
                 writer.write(piece)
-                # One packet a chunk, as a model gives one token after the other.
+                # A turn for the other connections; most chunks of a stream still reach the proxy together.
                 await asyncio.sleep(0)
             writer.write(LAST if is_anthropic else END)
     except (asyncio.IncompleteReadError, ConnectionError):

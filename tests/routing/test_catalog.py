@@ -145,17 +145,6 @@ def test_what_is_remembered_of_requested_names_is_bounded_in_number_and_length()
     assert max(map(len, catalogue._known)) <= 256
 
 
-def test_the_baseline_is_the_configured_price_of_openais_own_model() -> None:
-    price = {"input": 2.5, "output": 10}
-    catalogue = catalogue_of(
-        echo("e", models=[{"id": "gpt-4o", "price": {"input": 1, "output": 1}}]),
-        {"type": "openai", "models": [{"id": "gpt-4o", "price": price}, {"id": "gpt-4o-mini"}]},
-        environ=KEYS,
-    )
-    assert catalogue.baseline_price("gpt-4o") == PriceSettings(**price)
-    assert [catalogue.baseline_price(name) for name in ("gpt-4o-mini", "gpt-5")] == [None, None]
-
-
 def test_an_address_takes_its_parts_from_the_environment() -> None:
     provider = {"type": "placed", "name": "p", "model": "m"}
     environ = {"PLACED_API_KEY": "key-of-p", "PLACE_A": "here", "PLACE_B": "there"}

@@ -7,9 +7,11 @@ import pytest
 from llmrouter.brands.dialect import Detour, Dialect
 from llmrouter.calls import Need, Preferences
 from llmrouter.routing.gates import Gate, expected_usd, refuse
+from llmrouter.routing.price_book import configured_sheet
 from llmrouter.settings.model import DataSettings, PriceSettings, RouteSettings
 from tests.routing.samples import brand_of, call_of, target_of
 
+WALL = 1_795_000_000.0
 TEN_DOLLARS = PriceSettings(input=10, output=10)
 
 
@@ -58,7 +60,9 @@ def test_what_is_refused_and_why(
     target: dict[str, Any], call: dict[str, Any], route: dict[str, Any], reason: str | None
 ) -> None:
     rule = RouteSettings(model="*", **route) if route else None
-    refusal = refuse(target_of("one/m", **target), call_of(**call), rule)
+    made, asking = target_of("one/m", **target), call_of(**call)
+    sheet = None if made.price is None else configured_sheet(made.price)
+    refusal = refuse(made, asking, rule, expected_usd=expected_usd(sheet, asking, WALL))
     assert (None if refusal is None else refusal.reason) == reason
 
 
@@ -66,11 +70,9 @@ def test_what_is_refused_and_why(
 def test_the_expected_cost_takes_the_clients_limit_where_it_is_lower_than_the_usual_output(
     limit: int | None, output_tokens: int
 ) -> None:
-    target, call = (
-        target_of(price=PriceSettings(input=4, output=10)),
-        call_of(input_characters=4000, max_output_tokens=limit),
-    )
-    assert expected_usd(target, call) == pytest.approx((4 * 1000 + 10 * output_tokens) / 1_000_000)
+    sheet = configured_sheet(PriceSettings(input=4, output=10))
+    call = call_of(input_characters=4000, max_output_tokens=limit)
+    assert expected_usd(sheet, call, WALL) == pytest.approx((4 * 1000 + 10 * output_tokens) / 1_000_000)
 
 
 def test_what_the_dialect_refuses_or_lacks_leaves_the_target_out() -> None:

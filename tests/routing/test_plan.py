@@ -10,6 +10,8 @@ from llmrouter.errors import InvalidRequest, Outcome
 from llmrouter.routing.health import HealthBook
 from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of
 
+WALL = 1_795_000_000.0
+
 PRICED = (
     echo("dear", models=[{"id": "m", "serves": ["*"], "price": {"input": 5, "output": 5}}]),
     echo("unknown", models=[{"id": "m", "serves": ["*"]}]),
@@ -20,12 +22,12 @@ PRICED = (
 def test_the_policy_orders_within_a_tier_and_lower_tiers_come_first() -> None:
     last_tier = echo("free", priority=20, models=[{"id": "m", "serves": ["*"], "price": {"input": 0, "output": 0}}])
     first_tier = echo("paid", priority=1)
-    plan = router_of(last_tier, *PRICED, first_tier).plan(call_of(), 0)
+    plan = router_of(last_tier, *PRICED, first_tier).plan(call_of(), 0, WALL)
     assert keys_of(plan) == ["paid/echo", "cheap/m", "dear/m", "unknown/m", "free/m"]
 
 
 def test_a_model_that_nothing_serves_gives_an_empty_plan() -> None:
-    plan = router_of(echo("e", models=[{"id": "m"}])).plan(call_of("gpt-4o"), 0)
+    plan = router_of(echo("e", models=[{"id": "m"}])).plan(call_of("gpt-4o"), 0, WALL)
     assert (plan.targets, plan.left_out) == ((), ())
 
 
@@ -33,7 +35,7 @@ def test_round_robin_turns_each_tier_by_itself() -> None:
     router = router_of(
         *(echo(name, priority=at) for at in (1, 2) for name in (f"a{at}", f"b{at}")), policy="round_robin"
     )
-    assert [keys_of(router.plan(call_of(), 0))[::2] for _ in range(3)] == [
+    assert [keys_of(router.plan(call_of(), 0, WALL))[::2] for _ in range(3)] == [
         ["a1/echo", "a2/echo"],
         ["b1/echo", "b2/echo"],
         ["a1/echo", "a2/echo"],
@@ -45,7 +47,7 @@ def test_learned_latency_decides_under_least_latency() -> None:
     router = router_of(echo("slow"), echo("fast"), health=health, policy="least_latency")
     for target, seconds in zip(router.catalogue.targets, (2.0, 0.5), strict=True):
         health.record(target, Outcome.SUCCESS, None, seconds, 0)
-    assert keys_of(router.plan(call_of(), 0)) == ["fast/echo", "slow/echo"]
+    assert keys_of(router.plan(call_of(), 0, WALL)) == ["fast/echo", "slow/echo"]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_the_header_chooses_the_policy_before_the_route_and_the_route_before_the
     header: str | None, route: str | None, chosen: str
 ) -> None:
     router = router_of(echo("e"), policy="weighted", routes=[{"model": "gpt-*", "policy": route}])
-    assert router.plan(call_of(preferences=Preferences(policy=header)), 0).policy == chosen
+    assert router.plan(call_of(preferences=Preferences(policy=header)), 0, WALL).policy == chosen
 
 
 @pytest.mark.parametrize(
@@ -75,12 +77,12 @@ def test_a_header_that_names_nothing_known_is_refused_with_what_would_be_right(
     preferences: Preferences, message: str
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        router_of(echo("two"), echo("one")).plan(call_of(preferences=preferences), 0)
+        router_of(echo("two"), echo("one")).plan(call_of(preferences=preferences), 0, WALL)
     assert caught.value.message.endswith(message)
 
 
 def test_a_pinned_provider_alone_is_planned_and_the_others_say_why() -> None:
-    plan = router_of(echo("one"), echo("two")).plan(call_of(preferences=Preferences(provider="two")), 0)
+    plan = router_of(echo("one"), echo("two")).plan(call_of(preferences=Preferences(provider="two")), 0, WALL)
     assert keys_of(plan) == ["two/echo"]
     assert reasons_of(plan) == {"one/echo": "the client asked for provider two"}
 
@@ -93,7 +95,7 @@ def test_a_target_that_only_rests_says_when_it_returns() -> None:
     health.record(denied, Outcome.UNAUTHORIZED, None, None, 100)
     for _ in range(5):
         health.record(broken, Outcome.SERVER_ERROR, None, None, 100)
-    plan = router.plan(call_of(), 110)
+    plan = router.plan(call_of(), 110, WALL)
     assert keys_of(plan) == ["fine/echo"]
     assert {left.target.key: (left.reason, left.returns_at) for left in plan.left_out} == {
         "limited/echo": ("it rests (rate limited) for 30 s more", 140),
@@ -106,7 +108,7 @@ def test_a_target_that_must_not_serve_does_not_return_even_if_it_rests_too() -> 
     health = HealthBook()
     router = router_of(echo("e", models=[{"id": "m", "serves": ["*"], "capabilities": []}]), health=health)
     health.record(router.catalogue.targets[0], Outcome.RATE_LIMITED, 40.0, None, 0)
-    (left,) = router.plan(call_of(needs=frozenset({Need.TOOLS})), 0).left_out
+    (left,) = router.plan(call_of(needs=frozenset({Need.TOOLS})), 0, WALL).left_out
     assert (left.reason, left.returns_at) == ("it cannot do: tools", None)
 
 
@@ -116,9 +118,9 @@ def test_while_a_probe_is_under_way_the_target_is_left_out_and_looked_at_again_s
     (target,) = router.catalogue.targets
     for _ in range(5):
         health.record(target, Outcome.SERVER_ERROR, None, None, 0)
-    assert keys_of(router.plan(call_of(), 30)) == ["e/echo"], "planning takes no probe's place"
+    assert keys_of(router.plan(call_of(), 30, WALL)) == ["e/echo"], "planning takes no probe's place"
     assert health.breaker(target).try_acquire(30)
-    (left,) = router.plan(call_of(), 31).left_out
+    (left,) = router.plan(call_of(), 31, WALL).left_out
     assert (left.reason, left.returns_at) == ("its breaker is half-open and a probe is under way", 32)
 
 
@@ -126,7 +128,7 @@ def test_the_record_is_plain_json_even_for_a_rest_without_end() -> None:
     health = HealthBook()
     router = router_of(*PRICED, health=health)
     health.record(router.catalogue.targets[0], Outcome.UNAUTHORIZED, None, None, 0)
-    record = router.plan(call_of(), 0).to_record()
+    record = router.plan(call_of(), 0, WALL).to_record()
     assert json.loads(json.dumps(record, allow_nan=False)) == {
         "policy": "least_cost",
         "targets": ["cheap/m", "unknown/m"],

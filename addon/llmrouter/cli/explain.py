@@ -1,5 +1,6 @@
 """`llmrouter explain`: who would answer a request, in which order and why, and who would not; nothing is sent."""
 
+import asyncio
 import json
 import os
 import sys
@@ -11,12 +12,17 @@ import click
 
 from llmrouter.brands import BRANDS
 from llmrouter.calls import Call, Caller, Preferences
+from llmrouter.clock import Clock
+from llmrouter.discovery.kept_listings import KEPT_LISTINGS
+from llmrouter.discovery.refresh import PriceRefresh
 from llmrouter.endpoints import chat
 from llmrouter.errors import InvalidRequest
-from llmrouter.routing.catalog import Catalogue, build_targets
+from llmrouter.routing.catalog import build_targets
 from llmrouter.routing.gates import expected_usd
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
+from llmrouter.routing.price_book import PriceBook
+from llmrouter.routing.price_sheets import PriceSheet
 from llmrouter.settings.loader import SettingsError, load_settings
 from llmrouter.settings.location import default_model, find_config
 from llmrouter.settings.model import Settings
@@ -56,14 +62,17 @@ def explain(
         )
         settings = _settings(config_file)
         catalogue = build_targets(settings, BRANDS, os.environ)
-        plan = Router(settings, catalogue, HealthBook()).plan(call, 0.0)
+        book = PriceBook(catalogue.targets)
+        asyncio.run(PriceRefresh(book, Clock().wall, KEPT_LISTINGS).load())
+        router, wall = Router(settings, catalogue, HealthBook(), book), Clock().wall()
+        plan = router.plan(call, 0.0, wall)
     except (SettingsError, InvalidRequest, click.UsageError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     if as_json:
         click.echo(json.dumps(plan.to_record() | {"warnings": list(catalogue.warnings)}, indent=2))
     else:
-        click.echo("\n".join(_lines(call, plan, catalogue, settings)))
+        click.echo("\n".join(_lines(call, plan, router, settings, wall)))
 
 
 def _settings(config_file: Path | None) -> Settings:
@@ -91,15 +100,17 @@ def _json(value: str, option: str) -> Any:
         raise click.UsageError(f"{option} is not valid JSON: {error}") from error
 
 
-def _lines(call: Call, plan: Plan, catalogue: Catalogue, settings: Settings) -> list[str]:
-    route = catalogue.candidates(call.model).route
+def _lines(call: Call, plan: Plan, router: Router, settings: Settings, wall: float) -> list[str]:
+    route = router.catalogue.candidates(call.model).route
     lines = [
         f"{call.model}: {call.input_characters} characters of input, policy {plan.policy},"
         f" {f'route {route.model}' if route else 'no route'}",
         f"needs: {', '.join(sorted(call.needs)) or 'nothing special'}",
         "",
     ]
-    lines += _table(call, plan.targets)
+    lines += _table(
+        [_row(n, target, call, router.prices.sheet(target), wall) for n, target in enumerate(plan.targets, 1)]
+    )
     if not plan.targets:
         is_passed = settings.unmatched == "passthrough" and not plan.left_out and route is None
         lines.append(
@@ -107,23 +118,23 @@ def _lines(call: Call, plan: Plan, catalogue: Catalogue, settings: Settings) -> 
         )
     if plan.left_out:
         lines += ["", "Left out:", *(f"  {left.target.key}: {left.reason}" for left in plan.left_out)]
-    if catalogue.warnings:
-        lines += ["", *catalogue.warnings]
+    if router.catalogue.warnings:
+        lines += ["", *router.catalogue.warnings]
     return [*lines, "", "Breakers, rests and latencies are those of a router that has just started."]
 
 
-def _table(call: Call, targets: tuple[Target, ...]) -> list[str]:
-    rows = [_row(number, target, call) for number, target in enumerate(targets, 1)]
+def _table(rows: list[Mapping[str, str]]) -> list[str]:
     widths = {name: max(len(row[name]) for row in rows) for name in rows[0]} if rows else {}
     return ["  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip() for row in rows]
 
 
-def _row(number: int, target: Target, call: Call) -> Mapping[str, str]:
-    cost = expected_usd(target, call)
+def _row(number: int, target: Target, call: Call, sheet: PriceSheet | None, wall: float) -> Mapping[str, str]:
+    cost = expected_usd(sheet, call, wall)
     return {
         "place": f"{number}.",
         "target": target.key,
         "tier": f"tier {target.priority}",
         "cost": "price not known" if cost is None else f"about ${cost:.6f}",
+        "source": "" if sheet is None else sheet.source,
         "format": target.dialect.for_members(call.members).wire_format,
     }

@@ -5,6 +5,7 @@ import click
 from llmrouter import __version__
 from llmrouter.cli.config import config
 from llmrouter.cli.explain import explain
+from llmrouter.cli.prices import prices
 from llmrouter.cli.providers import providers
 from llmrouter.cli.serve import serve
 
@@ -17,5 +18,6 @@ def main() -> None:
 
 main.add_command(config)
 main.add_command(explain)
+main.add_command(prices)
 main.add_command(providers)
 main.add_command(serve)

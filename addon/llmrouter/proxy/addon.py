@@ -101,6 +101,7 @@ class LLMRouter:
         """Watches the configuration file from now on."""
         if self._runtime is not None and self._watcher is None:
             self._watcher = spawn(self._watch(self._runtime), "watching the configuration")
+            self._runtime.keep_prices_fresh()
 
     async def done(self) -> None:
         """Ends calls under way and closes connections."""

@@ -1,5 +1,6 @@
 """The router as it runs: settings turned into a gateway, exchanged when the settings change, closed at the end."""
 
+import asyncio
 import logging
 import os
 import random
@@ -9,14 +10,18 @@ from urllib.parse import urlsplit
 
 from llmrouter.brands import BRANDS
 from llmrouter.clock import Clock
+from llmrouter.discovery.kept_listings import KEPT_LISTINGS
+from llmrouter.discovery.refresh import PriceRefresh
 from llmrouter.gateway import Gateway
 from llmrouter.providers.formats import WIRE_FORMATS
 from llmrouter.routing.catalog import Catalogue, build_targets
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
+from llmrouter.routing.price_book import PriceBook
 from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
 from llmrouter.settings.location import default_model
 from llmrouter.settings.model import Settings
+from llmrouter.tasks import spawn
 from llmrouter.telemetry.decisions import DecisionLog
 from llmrouter.transports import EchoTransport, HttpTransport
 from llmrouter.upstream import Upstream
@@ -39,8 +44,11 @@ class Runtime:
         self._stamp = self._stamp_now()
         self.settings = self._load()
         catalogue = self._build(self.settings)
+        self._prices = PriceBook(catalogue.targets)
+        self._price_refresh = PriceRefresh(self._prices, self._clock.wall, KEPT_LISTINGS)
+        self._price_task: asyncio.Task[None] | None = None
         self.gateway = Gateway(
-            router=Router(self.settings, catalogue, self._health),
+            router=Router(self.settings, catalogue, self._health, self._prices),
             retry=self.settings.retry,
             health=self._health,
             transports={
@@ -92,15 +100,24 @@ class Runtime:
         log_changed = settings.logging != self.settings.logging
         self.settings = settings
         self._health.reload(catalogue.targets)
-        self.gateway.router = Router(settings, catalogue, self._health)
+        self._prices = self._prices.for_targets(catalogue.targets)
+        self.gateway.router = Router(settings, catalogue, self._health, self._prices)
+        self._price_refresh.take(self._prices)
         self.gateway.retry = settings.retry
         if log_changed:
             self._open_log()
         logger.info("Settings reloaded from %s: %d targets.", self.config, len(catalogue.targets))
         return True
 
+    def keep_prices_fresh(self) -> None:
+        """Reads the prices at hand, and the providers' own lists again and again, until `close`."""
+        if self._price_task is None:
+            self._price_task = spawn(self._price_refresh.run(), "reading prices")
+
     async def close(self) -> None:
         """Closes connections and writes the last decisions."""
+        if self._price_task is not None:
+            self._price_task.cancel()
         await self._upstream.close()
         if self._log is not None:
             self._log.close()

@@ -9,7 +9,7 @@ from cachetools import LRUCache
 from pydantic import SecretStr
 
 from llmrouter.brands.brand import Brand
-from llmrouter.settings.model import ModelSettings, PriceSettings, ProviderSettings, RouteSettings, Settings
+from llmrouter.settings.model import ModelSettings, ProviderSettings, RouteSettings, Settings
 from llmrouter.targets import Target
 
 _REMEMBERED_NAMES = 1024
@@ -43,11 +43,6 @@ class Catalogue:
             if len(requested) <= LONGEST_NAME:
                 self._known[requested] = found
         return found
-
-    def baseline_price(self, requested: str) -> PriceSettings | None:
-        """What OpenAI itself takes for the requested model, where a target says so."""
-        same = (t for t in self.targets if t.brand.name == "openai" and t.model == requested)
-        return next((target.price for target in same if target.price is not None), None)
 
     def _find(self, requested: str) -> Candidates:
         route = next((route for route in self._routes if fnmatchcase(requested, route.model)), None)

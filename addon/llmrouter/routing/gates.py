@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from llmrouter.brands.members import DISPENSABLE
 from llmrouter.calls import Call
-from llmrouter.routing.prices import estimate_usd
+from llmrouter.routing.price_sheets import PriceSheet
 from llmrouter.settings.model import RouteSettings
 from llmrouter.targets import Target
 
@@ -33,11 +33,16 @@ class Refusal(NamedTuple):
 
 
 def refuse(
-    target: Target, call: Call, route: RouteSettings | None, learned: frozenset[str] = frozenset()
+    target: Target,
+    call: Call,
+    route: RouteSettings | None,
+    learned: frozenset[str] = frozenset(),
+    expected_usd: float | None = None,
 ) -> Refusal | None:
     """Why a target must not or cannot serve a call, whatever its health; None where it can.
 
-    `learned` are members that the target has refused before.
+    `learned` are members that the target has refused before, `expected_usd` is what the call would cost there, None
+    where the price is not known.
     """
     pinned = call.preferences.provider
     if pinned is not None and target.provider != pinned:
@@ -50,7 +55,7 @@ def refuse(
     if target.context_window is not None and least_tokens > target.context_window:
         text = f"the prompt has at least {least_tokens} tokens, and its window is {target.context_window}"
         return Refusal(text, Gate.WINDOW)
-    unwanted = (None if route is None else _unfit(target, route)) or _too_dear(target, call)
+    unwanted = (None if route is None else _unfit(target, route)) or _too_dear(call, expected_usd)
     return None if unwanted is None else Refusal(unwanted, Gate.DEMAND)
 
 
@@ -80,18 +85,24 @@ def _unable(target: Target, call: Call, learned: frozenset[str]) -> set[str]:
     return {*lacking, *(call.members & dialect.refuses), *(call.members & learned - DISPENSABLE)}
 
 
-def _too_dear(target: Target, call: Call) -> str | None:
+def _too_dear(call: Call, expected_usd: float | None) -> str | None:
     limit = call.preferences.max_cost_usd
     if limit is None:
         return None
-    estimate = expected_usd(target, call)
-    if estimate is None:
+    if expected_usd is None:
         return f"its price is not known, and the client allows ${limit:g}"
-    return f"it would cost about ${estimate:.6f}, and the client allows ${limit:g}" if estimate > limit else None
+    if expected_usd <= limit:
+        return None
+    return f"it would cost about ${expected_usd:.6f}, and the client allows ${limit:g}"
 
 
-def expected_usd(target: Target, call: Call) -> float | None:
-    """What the call would cost there, by a first guess at its tokens; None where the price is not known."""
+def expected_usd(sheet: PriceSheet | None, call: Call, wall: float) -> float | None:
+    """What the call would cost by these prices, by a first guess at its tokens; None where the price is not known.
+
+    `wall` is Unix seconds.
+    """
+    if sheet is None:
+        return None
     output = call.max_output_tokens
     expected = _EXPECTED_OUTPUT_TOKENS if output is None else min(output, _EXPECTED_OUTPUT_TOKENS)
-    return estimate_usd(target.price, call.input_characters / _CHARACTERS_PER_TOKEN, expected)
+    return sheet.estimate_usd(call.input_characters / _CHARACTERS_PER_TOKEN, 0, expected, wall)

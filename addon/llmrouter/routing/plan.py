@@ -13,6 +13,7 @@ from llmrouter.routing.catalog import LONGEST_NAME, Catalogue
 from llmrouter.routing.gates import Gate, expected_usd, refuse
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.policies import POLICIES, Candidate
+from llmrouter.routing.price_book import PriceBook
 from llmrouter.settings.model import RouteSettings, Settings
 from llmrouter.targets import Target
 
@@ -29,18 +30,22 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a call may do: `targets` in order, `left_out` with reasons, and the policy that ordered them."""
+    """What a call may do: `targets` in order, `left_out` with reasons, and the policy that ordered them.
+
+    `unpriced` are the keys of those whose price is not known.
+    """
 
     targets: tuple[Target, ...]
     left_out: tuple[LeftOut, ...]
     policy: str
+    unpriced: tuple[str, ...] = ()
 
     def to_record(self) -> dict[str, Any]:
         """The plan as plain JSON values, for the decision record; `unpriced` are targets whose price is not known."""
         return {
             "policy": self.policy,
             "targets": [target.key for target in self.targets],
-            "unpriced": [target.key for target in self.targets if target.price is None],
+            "unpriced": list(self.unpriced),
             "left_out": [{"target": left.target.key, "reason": left.reason} for left in self.left_out],
         }
 
@@ -48,14 +53,18 @@ class Plan:
 class Router:
     """Makes plans under one configuration; policies keep whose turn it is as long as the configuration lasts."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, health: HealthBook) -> None:
+    def __init__(self, settings: Settings, catalogue: Catalogue, health: HealthBook, prices: PriceBook) -> None:
         self.catalogue = catalogue
+        self.prices = prices
         self._health = health
         self._default_policy = settings.policy
         self._policies = {name: make() for name, make in POLICIES.items()}
 
-    def plan(self, call: Call, now: float) -> Plan:
-        """The plan of a call; raises `InvalidRequest` where its headers name an unknown policy or provider."""
+    def plan(self, call: Call, now: float, wall: float) -> Plan:
+        """The plan of a call at `now` (monotonic seconds), which is `wall` in Unix seconds.
+
+        Raises `InvalidRequest` where the call's headers name an unknown policy or provider.
+        """
         found = self.catalogue.candidates(call.model)
         policy = self._choose_policy(call, found.route)
         if (pinned := call.preferences.provider) is not None and pinned not in self.catalogue.providers:
@@ -64,14 +73,17 @@ class Router:
         fit: list[Candidate] = []
         left_out: list[LeftOut] = []
         for position, target in enumerate(found.targets):
-            refusal = refuse(target, call, found.route, self._health.unsupported(target, now))
+            cost_usd = expected_usd(self.prices.sheet(target), call, wall)
+            refusal = refuse(target, call, found.route, self._health.unsupported(target, now), cost_usd)
             left = self._resting(target, now) if refusal is None else LeftOut(target, *refusal)
             if left is not None:
                 left_out.append(left)
             else:
                 latency = self._health.first_content_s(target)
-                fit.append(Candidate(target, expected_usd(target, call), latency, position))
-        return Plan(tuple(self._in_order(fit, policy, call.model[:LONGEST_NAME])), tuple(left_out), policy)
+                fit.append(Candidate(target, cost_usd, latency, position))
+        unpriced = tuple(candidate.target.key for candidate in fit if candidate.expected_usd is None)
+        ordered = tuple(self._in_order(fit, policy, call.model[:LONGEST_NAME]))
+        return Plan(ordered, tuple(left_out), policy, unpriced)
 
     def _choose_policy(self, call: Call, route: RouteSettings | None) -> str:
         name = call.preferences.policy

@@ -192,6 +192,7 @@ _MAPPINGS: Mapping[str, type[BaseModel]] = {
     "models": model.ModelSettings,
     "routes": model.RouteSettings,
     "price": model.PriceSettings,
+    "overrides": model.PriceOverrideSettings,
     "breaker": model.BreakerSettings,
     "circuit_breaker": model.BreakerSettings,
     "timeouts": model.TimeoutSettings,

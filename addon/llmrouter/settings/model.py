@@ -112,6 +112,8 @@ type Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 type Weight = Annotated[float, Field(gt=0, strict=True)]
 type Price = Annotated[float, Field(ge=0, strict=True)]
 type PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+type DayHours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+type Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 type Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -119,6 +121,25 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, protected_namespaces=()
     )
+
+
+class PriceOverrideSettings(_Frozen):
+    """Other prices for a long prompt, at some hours, or both; a price that is left out stays as it is."""
+
+    from_tokens: PositiveInt | None = None
+    """From this many input tokens on; the whole request has these prices."""
+    hours: DayHours | None = None
+    """At these hours in UTC, such as 16:30-00:30."""
+    weekdays: tuple[Weekday, ...] | None = None
+    """On these days, in UTC: mon, tue, wed, thu, fri, sat, sun; hours count to the day on which they begin."""
+    input: Price | None = None
+    """US dollars per million input tokens."""
+    output: Price | None = None
+    """US dollars per million output tokens."""
+    cached_input: Price | None = None
+    """US dollars per million input tokens that the provider had cached."""
+    cache_write: Price | None = None
+    """US dollars per million input tokens that the provider writes to its cache."""
 
 
 class PriceSettings(_Frozen):
@@ -130,6 +151,12 @@ class PriceSettings(_Frozen):
     """US dollars per million output tokens."""
     cached_input: Price | None = None
     """US dollars per million input tokens that the provider had cached; default: the input price."""
+    cache_write: Price | None = None
+    """US dollars per million input tokens that the provider writes to its cache; default: the input price."""
+    per_request_usd: Price = 0.0
+    """US dollars for each request, whatever its length."""
+    overrides: tuple[PriceOverrideSettings, ...] = ()
+    """Other prices under a condition; where several hold, a later one has the last word, price by price."""
 
 
 class BreakerSettings(_Frozen):

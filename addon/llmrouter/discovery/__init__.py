@@ -1,0 +1,1 @@
+"""What providers tell about themselves over HTTP, read in the background: the models they list and their prices."""

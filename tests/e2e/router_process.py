@@ -95,8 +95,9 @@ class RouterProcess(WatchedProcess):
         self.config_file = folder / "providers.yaml"
         self.port, self.api_port = free_port(), free_port()
         environ = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-        environ |= {"PYTHONUNBUFFERED": "1", "GROQ_API_KEY": "key-of-groq"}
+        environ |= {"PYTHONUNBUFFERED": "1"}
         if config is not None:
+            environ["GROQ_API_KEY"] = "key-of-groq"
             self.write_config(config)
             environ["LLMROUTER_CONFIG"] = str(self.config_file)
         command = [str(Path(sys.executable).with_name(program)), "-s", str(REPOSITORY / "addon" / "router.py")]

@@ -91,6 +91,34 @@ async def test_without_a_configuration_everything_is_passed_through(
     assert (await ask(router)).status_code == 418
 
 
+async def test_without_a_configuration_the_catalog_answers_where_a_key_is_set(
+    start_router: StartRouter, fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Free models stand in for whatever is asked; the providers named must all have them."""
+    monkeypatch.setenv("LLMROUTER_PROVIDERS", "groq")
+    monkeypatch.setenv("LLMROUTER_GROQ_BASE_URL", fake.base_url)
+    monkeypatch.setenv("GROQ_API_KEY", "key-of-groq")
+    router = await start_router(None)
+
+    reply = await ask(router)
+    assert reply.headers["x-llmrouter-provider"] == "groq"
+    assert reply.headers["x-llmrouter-model"] == fake.requests[0].json()["model"]
+    assert reply.headers["x-llmrouter-cost-usd"] == "0"
+    assert reply.json()["model"] == "gpt-4o-mini"
+    assert "No configuration: groq answer with" in "\n".join(router.log)
+
+
+async def test_an_unknown_provider_in_the_environment_ends_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told by the variable's name, with what would be right."""
+    monkeypatch.setenv("LLMROUTER_PROVIDERS", "grok")
+    router = RouterProcess(tmp_path, None)
+    await asyncio.to_thread(router.wait_for_log, "LLMROUTER_PROVIDERS")
+    assert await asyncio.to_thread(router.process.wait, 10) == 1
+    router.stop()
+
+
 async def test_it_listens_on_loopback_alone(start_router: StartRouter, fake: FakeProvider) -> None:
     """No port is open to the network, whatever mitmproxy's own default is."""
     router = await start_router(routed_to(fake))

@@ -15,6 +15,7 @@ from llmrouter.calls import Call, Caller, Preferences
 from llmrouter.clock import Clock
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
 from llmrouter.discovery.refresh import PriceRefresh
+from llmrouter.discovery.unconfigured import settings_at_start
 from llmrouter.endpoints import chat
 from llmrouter.errors import InvalidRequest
 from llmrouter.routing.catalog import build_targets
@@ -78,6 +79,9 @@ def explain(
 def _settings(config_file: Path | None) -> Settings:
     found = config_file or find_config("", os.environ)
     if found is None:
+        catalog, _ = settings_at_start(os.environ)
+        if catalog.settings.providers:
+            return catalog.settings
         raise click.UsageError(
             "There is no configuration. Begin with: cp config/providers.example.yaml config/providers.yaml"
         )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from llmrouter.brands import BRANDS
+from llmrouter.discovery.unconfigured import settings_at_start
+from llmrouter.settings.loader import SettingsError
 from llmrouter.settings.location import REPOSITORY, find_config
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -48,17 +49,19 @@ def _choose_config(environ: Mapping[str, str]) -> Path | None:
     """The demo's configuration where there is neither a configuration nor a key; None where the addon finds its own."""
     if find_config("", environ) is not None:
         return None
-    keys = sorted(brand.key_env for brand in BRANDS.values() if brand.key_env and environ.get(brand.key_env))
     example = "cp config/providers.example.yaml config/providers.yaml"
-    if keys:
+    try:
+        found, _ = settings_at_start(environ)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    if not found.keyed:
         click.echo(
-            f"Keys found ({', '.join(keys)}) but no configuration: everything goes to OpenAI. Begin with: {example}"
+            f"No configuration and no provider keys: running config/demo.yaml, which only echoes. Begin with: {example}"
         )
-        return None
-    click.echo(
-        f"No configuration and no provider keys: running config/demo.yaml, which only echoes. Begin with: {example}"
-    )
-    return REPOSITORY / "config" / "demo.yaml"
+        return REPOSITORY / "config" / "demo.yaml"
+    for line in (*found.notes, *found.warnings, f"For your own choice: {example}"):
+        click.echo(line)
+    return None
 
 
 def _lines_to_paste(port: int, api_port: int) -> str:

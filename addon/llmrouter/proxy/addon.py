@@ -7,7 +7,6 @@ Each hook that could let a routed request through puts an error response into th
 import asyncio
 import logging
 import os
-import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +16,14 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
 from mitmproxy.proxy import layer, mode_specs
 from mitmproxy.proxy.layers.http import HttpLayer
-from pydantic import SecretStr
 
-from llmrouter.calls import Call, Caller, Preferences
 from llmrouter.endpoints import chat
-from llmrouter.errors import ForeignPage, InternalError, InvalidRequest, NoTarget, RouterError
+from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError
 from llmrouter.gateway import Answer
 from llmrouter.proxy import flows, tunnels
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
 from llmrouter.proxy.exchange import Exchange, StreamBody
+from llmrouter.proxy.incoming import read_call
 from llmrouter.proxy.runtime import Runtime
 from llmrouter.proxy.streaming import Edge, RoutedHttpLayer
 from llmrouter.settings.loader import SettingsError
@@ -35,7 +33,6 @@ from llmrouter.tasks import spawn
 logger = logging.getLogger(__name__)
 
 _RELOAD_LOOK_S = 1.0
-_OPENAI_HEADERS = ("openai-organization", "openai-project")
 _KIBIBYTE = 1024
 # nginx's code for a client that closed its request; nobody receives it, it stands in the recorded flow.
 _CLIENT_GONE_STATUS = 499
@@ -98,10 +95,10 @@ class LLMRouter:
         self._say_what_runs(self._runtime)
 
     def running(self) -> None:
-        """Watches the configuration file from now on."""
-        if self._runtime is not None and self._watcher is None:
-            self._watcher = spawn(self._watch(self._runtime), "watching the configuration")
-            self._runtime.keep_prices_fresh()
+        """Watches the configuration file from now on, and what is published elsewhere."""
+        if (runtime := self._runtime) is not None and self._watcher is None:
+            self._watcher = spawn(self._watch(runtime), "watching the configuration")
+            runtime.look_around()
 
     async def done(self) -> None:
         """Ends calls under way and closes connections."""
@@ -229,7 +226,7 @@ class LLMRouter:
     async def _answer(self, flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime) -> None:
         settings = runtime.settings
         body = flows.decoded_body(flow.request, exchange.max_body_bytes)
-        call = _read_call(flow, exchange, body, runtime.default_model)
+        call = read_call(flow, exchange, body, runtime.default_model)
         if settings.unmatched == "passthrough" and not runtime.serves(call.model):
             flow.response = None
             self._pass_through(flow)
@@ -316,7 +313,8 @@ class LLMRouter:
 
     def _say_what_runs(self, runtime: Runtime) -> None:
         if runtime.target_keys:
-            logger.info("llmrouter: targets from %s: %s.", runtime.config, ", ".join(runtime.target_keys))
+            origin = runtime.config or "the catalog"
+            logger.info("llmrouter: targets from %s: %s.", origin, ", ".join(runtime.target_keys))
             return
         why = f"{runtime.config} gives no target" if runtime.config else "there is no configuration"
         logger.warning("llmrouter: %s, so everything is passed through to %s.", why, ", ".join(self._hosts))
@@ -376,27 +374,3 @@ def _client_drain(flow: http.HTTPFlow) -> Callable[[], Awaitable[None]] | None:
     handler = server.connections.get(flow.client_conn.id) if server else None
     io = handler.transports.get(flow.client_conn) if handler else None
     return io.writer.drain if io is not None and io.writer is not None else None
-
-
-def _read_call(flow: http.HTTPFlow, exchange: Exchange, body: bytes, default_model: str) -> Call:
-    headers = flow.request.headers
-    authorization = next(iter(exchange.credentials.get("authorization", ())), None)
-    openai = {name: headers[name] for name in _OPENAI_HEADERS if name in headers}
-    caller = Caller(SecretStr(authorization) if authorization else None, openai)
-    asked = {
-        name.lower().removeprefix(flows.ROUTER_HEADER_PREFIX): value
-        for name, value in headers.items()
-        if name.lower().startswith(flows.ROUTER_HEADER_PREFIX)
-    }
-    preferences = _read_preferences(asked)
-    id = f"req-{uuid.uuid4().hex}"
-    return chat.parse(body, default_model, id=id, caller=caller, preferences=preferences)
-
-
-def _read_preferences(asked: dict[str, str]) -> Preferences:
-    cost = asked.get("max-cost-usd")
-    try:
-        max_cost_usd = None if cost is None else float(cost)
-    except ValueError:
-        raise InvalidRequest(f"'x-llmrouter-max-cost-usd' must be a number of US dollars, not {cost!r}.") from None
-    return Preferences(asked.get("provider"), asked.get("policy"), asked.get("cache"), max_cost_usd)

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 from llmrouter.brands import BRANDS
 from llmrouter.clock import Clock
+from llmrouter.discovery.index_source import IndexSource, IndexUnavailable, LoadedIndex
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
 from llmrouter.discovery.refresh import PriceRefresh
+from llmrouter.discovery.unconfigured import STATE, settings_from
 from llmrouter.gateway import Gateway
 from llmrouter.providers.formats import WIRE_FORMATS
 from llmrouter.routing.catalog import Catalogue, build_targets
@@ -41,12 +43,13 @@ class Runtime:
         self._upstream = Upstream()
         self._health = HealthBook()
         self._log: DecisionLog | None = None
+        self._source = IndexSource.of_environment(environ, STATE)
         self._stamp = self._stamp_now()
         self.settings = self._load()
         catalogue = self._build(self.settings)
         self._prices = PriceBook(catalogue.targets)
         self._price_refresh = PriceRefresh(self._prices, self._clock.wall, KEPT_LISTINGS)
-        self._price_task: asyncio.Task[None] | None = None
+        self._lookouts: list[asyncio.Task[None]] = []
         self.gateway = Gateway(
             router=Router(self.settings, catalogue, self._health, self._prices),
             retry=self.settings.retry,
@@ -96,6 +99,26 @@ class Runtime:
                 logger.warning("%s", problem)
             logger.warning("The settings have errors: the earlier ones stay in force.")
             return False
+        self._take_over(settings)
+        logger.info("Settings reloaded from %s: %d targets.", self.config, len(self.target_keys))
+        return True
+
+    async def refresh_index(self) -> None:
+        """Takes over the index at LLMROUTER_MODEL_INDEX_URL where there is no configuration file.
+
+        What goes wrong is told, and changes nothing.
+        """
+        if self.config is not None:
+            return
+        try:
+            loaded = await self._source.refresh()
+        except IndexUnavailable as error:
+            logger.warning("%s", error)
+            return
+        if loaded is not None and (settings := self._from_catalog(loaded)) != self.settings:
+            self._take_over(settings)
+
+    def _take_over(self, settings: Settings) -> None:
         catalogue = self._build(settings)
         log_changed = settings.logging != self.settings.logging
         self.settings = settings
@@ -106,24 +129,35 @@ class Runtime:
         self.gateway.retry = settings.retry
         if log_changed:
             self._open_log()
-        logger.info("Settings reloaded from %s: %d targets.", self.config, len(catalogue.targets))
-        return True
 
-    def keep_prices_fresh(self) -> None:
-        """Reads the prices at hand, and the providers' own lists again and again, until `close`."""
-        if self._price_task is None:
-            self._price_task = spawn(self._price_refresh.run(), "reading prices")
+    def look_around(self) -> None:
+        """Reads prices again and again until `close`, and once a newer model index; no request waits for either."""
+        if not self._lookouts:
+            self._lookouts.append(spawn(self.refresh_index(), "fetching the model index"))
+            self._lookouts.append(spawn(self._price_refresh.run(), "reading prices"))
 
     async def close(self) -> None:
         """Closes connections and writes the last decisions."""
-        if self._price_task is not None:
-            self._price_task.cancel()
+        for task in self._lookouts:
+            task.cancel()
         await self._upstream.close()
         if self._log is not None:
             self._log.close()
 
     def _load(self) -> Settings:
-        return Settings() if self.config is None else load_settings(self.config, BRANDS)
+        if self.config is not None:
+            return load_settings(self.config, BRANDS)
+        return self._from_catalog(self._source.at_start())
+
+    def _from_catalog(self, loaded: LoadedIndex) -> Settings:
+        """The settings that follow from the model index and the environment alone."""
+        found = settings_from(loaded, self._environ)
+        logger.info("Models are those of %s, made %s.", loaded.origin, loaded.index.generated_at.date())
+        for note in found.notes:
+            logger.info("%s", note)
+        for warning in (*found.warnings, *([loaded.warning] if loaded.warning else [])):
+            logger.warning("%s", warning)
+        return found.settings
 
     def _build(self, settings: Settings) -> Catalogue:
         catalogue = build_targets(settings, BRANDS, self._environ)

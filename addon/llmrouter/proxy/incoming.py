@@ -1,0 +1,39 @@
+"""A client's request as a call: its body, its credential, and what it asks of the router by headers."""
+
+import uuid
+
+from mitmproxy import http
+from pydantic import SecretStr
+
+from llmrouter.calls import Call, Caller, Preferences
+from llmrouter.endpoints import chat
+from llmrouter.errors import InvalidRequest
+from llmrouter.proxy import flows
+from llmrouter.proxy.exchange import Exchange
+
+_OPENAI_HEADERS = ("openai-organization", "openai-project")
+
+
+def read_call(flow: http.HTTPFlow, exchange: Exchange, body: bytes, default_model: str) -> Call:
+    """The call of a client's request; raises `InvalidRequest` where its body or a header of ours makes no sense."""
+    headers = flow.request.headers
+    authorization = next(iter(exchange.credentials.get("authorization", ())), None)
+    openai = {name: headers[name] for name in _OPENAI_HEADERS if name in headers}
+    caller = Caller(SecretStr(authorization) if authorization else None, openai)
+    asked = {
+        name.lower().removeprefix(flows.ROUTER_HEADER_PREFIX): value
+        for name, value in headers.items()
+        if name.lower().startswith(flows.ROUTER_HEADER_PREFIX)
+    }
+    preferences = _read_preferences(asked)
+    id = f"req-{uuid.uuid4().hex}"
+    return chat.parse(body, default_model, id=id, caller=caller, preferences=preferences)
+
+
+def _read_preferences(asked: dict[str, str]) -> Preferences:
+    cost = asked.get("max-cost-usd")
+    try:
+        max_cost_usd = None if cost is None else float(cost)
+    except ValueError:
+        raise InvalidRequest(f"'x-llmrouter-max-cost-usd' must be a number of US dollars, not {cost!r}.") from None
+    return Preferences(asked.get("provider"), asked.get("policy"), asked.get("cache"), max_cost_usd)

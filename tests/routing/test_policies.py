@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from llmrouter.routing.policies import POLICIES, Candidate, Policy
-from llmrouter.settings.model import POLICIES as KNOWN_TO_SETTINGS
+from llmrouter.settings.values import POLICIES as KNOWN_TO_SETTINGS
 from tests.routing.samples import target_of
 
 

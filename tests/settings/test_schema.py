@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from llmrouter.brands import BRANDS
-from llmrouter.settings.model import POLICIES
 from llmrouter.settings.schema import json_schema
+from llmrouter.settings.values import POLICIES
 
 FILE = Path(__file__).resolve().parents[2] / "config" / "schema.json"
 

@@ -1,129 +1,39 @@
 """The settings as frozen values: one class per YAML mapping, one attribute per key (design 5.2).
 
-What needs more than one value to judge (a duplicate name, an unknown type) stands in `checks`; what a single value
-must be stands here. Durations are seconds, prices US dollars per million tokens.
+What a single value must be stands in `values`; what needs more than one to judge (a duplicate name, an unknown type)
+in `checks`. Durations are seconds, prices US dollars per million tokens.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from llmrouter.calls import Need
+from llmrouter.settings.values import (
+    DayHours,
+    Flag,
+    Frozen,
+    Glob,
+    HeaderName,
+    HeaderValue,
+    Host,
+    Policy,
+    PositiveInt,
+    Price,
+    Seconds,
+    Share,
+    Url,
+    VariableName,
+    Wait,
+    Weekday,
+    Weight,
+)
 
 _STREAM_BEGINS_S = 30.0
-_KEY_PREFIX = re.compile(r"(sk|gsk|hf|nvapi|xai|pplx|csk|tgp|r8)_|AIza")
-_KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"})
-_FRAMING_HEADERS = frozenset({"host", "connection", "content-length", "content-encoding", "transfer-encoding"})
-POLICIES = ("least_cost", "least_latency", "round_robin", "weighted")
-_LATER_POLICIES = ("quality", "schedule")
-_HOST = re.compile(r"(?!\d+(\.\d+)*\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
 
 
-def _check_policy(name: str) -> str:
-    known = ", ".join(POLICIES)
-    if name in _LATER_POLICIES or ".py:" in name:
-        raise ValueError(f"the policy is not available in this version; use one of: {known}")
-    if name not in POLICIES:
-        raise ValueError(f"this policy is not known; use one of: {known}")
-    return name
-
-
-def _check_host(name: str) -> str:
-    if "://" in name or "/" in name:
-        raise ValueError("a host name alone is needed, without scheme or path, such as api.openai.com")
-    if ":" in name:
-        raise ValueError("a host name alone is needed, without a port, such as api.openai.com")
-    if "*" in name or "?" in name:
-        raise ValueError("wildcards are not possible, because the certificate names each host; list the hosts")
-    if len(name) > 253 or not _HOST.fullmatch(name):
-        raise ValueError("this is not a host name; write one such as api.openai.com")
-    return name.lower()
-
-
-def _check_url(url: str) -> str:
-    example = "such as https://api.example.com/v1"
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError(f"this is not a URL; write one {example}") from None
-    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
-        raise ValueError(f"a URL that starts with http:// or https:// is needed, {example}")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("a URL must not hold a user name or password; put the key into api_key_env")
-    if parts.query or parts.fragment or "?" in url or "#" in url:
-        raise ValueError(f"a URL without query and fragment is needed, {example}")
-    if parts.path.rstrip("/").endswith("/chat/completions"):
-        raise ValueError("leave /chat/completions out: the router adds it")
-    return url.rstrip("/")
-
-
-def _check_glob(glob: str) -> str:
-    if glob != glob.strip():
-        raise ValueError("the pattern has spaces around it; leave them out")
-    if "[" in re.sub(r"\[!?\]?[^\]]*\]", "", glob):
-        raise ValueError("the pattern has a [ without a ]; write [[] for a literal [")
-    return glob
-
-
-def _check_header(name: str) -> str:
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-        raise ValueError("this is not a header name; use letters, digits and hyphens")
-    if name.lower() in _KEY_HEADERS:
-        raise ValueError("a key must not stand in this file; name its environment variable in `api_key_env`")
-    if name.lower() in _FRAMING_HEADERS:
-        raise ValueError("the router sets this header itself; leave it out")
-    return name
-
-
-def _check_header_value(value: str) -> str:
-    if any(ord(character) < 32 or ord(character) > 126 for character in value):
-        raise ValueError("a header's value is one line of ASCII")
-    return value
-
-
-def _check_variable(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or _looks_like_key(name):
-        raise ValueError("the name of an environment variable is needed (not the key itself), such as GROQ_API_KEY")
-    return name
-
-
-def _looks_like_key(name: str) -> bool:
-    """Whether somebody wrote the key where its variable's name belongs: the name is printed, the key must not be."""
-    has_prefix = len(name) >= 20 and _KEY_PREFIX.match(name) is not None
-    is_one_word = len(name) >= 24 and "_" not in name
-    return (has_prefix or is_one_word) and any(character.isdigit() for character in name)
-
-
-type Host = Annotated[str, AfterValidator(_check_host)]
-type Url = Annotated[str, AfterValidator(_check_url)]
-type Policy = Annotated[str, AfterValidator(_check_policy), Field(json_schema_extra={"enum": list(POLICIES)})]
-type Glob = Annotated[str, Field(min_length=1), AfterValidator(_check_glob)]
-type HeaderName = Annotated[str, AfterValidator(_check_header)]
-type HeaderValue = Annotated[str, AfterValidator(_check_header_value)]
-type VariableName = Annotated[str, AfterValidator(_check_variable)]
-# Strict: `yes` and "10" are no numbers, here as in the JSON Schema.
-type Seconds = Annotated[float, Field(gt=0, strict=True)]
-type Wait = Annotated[float, Field(ge=0, strict=True)]
-type Share = Annotated[float, Field(ge=0, le=1, strict=True)]
-type Weight = Annotated[float, Field(gt=0, strict=True)]
-type Price = Annotated[float, Field(ge=0, strict=True)]
-type PositiveInt = Annotated[int, Field(ge=1, strict=True)]
-type DayHours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
-type Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-type Flag = Annotated[bool, Field(strict=True)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, protected_namespaces=()
-    )
-
-
-class PriceOverrideSettings(_Frozen):
+class PriceOverrideSettings(Frozen):
     """Other prices for a long prompt, at some hours, or both; a price that is left out stays as it is."""
 
     from_tokens: PositiveInt | None = None
@@ -142,7 +52,7 @@ class PriceOverrideSettings(_Frozen):
     """US dollars per million input tokens that the provider writes to its cache."""
 
 
-class PriceSettings(_Frozen):
+class PriceSettings(Frozen):
     """What a model costs, in US dollars per million tokens."""
 
     input: Price
@@ -159,7 +69,7 @@ class PriceSettings(_Frozen):
     """Other prices under a condition; where several hold, a later one has the last word, price by price."""
 
 
-class BreakerSettings(_Frozen):
+class BreakerSettings(Frozen):
     """When a target that keeps failing is left alone, and for how long."""
 
     failure_threshold: PositiveInt = 5
@@ -174,7 +84,7 @@ class BreakerSettings(_Frozen):
     """The failure rate counts only from this many requests in the window on."""
 
 
-class TimeoutSettings(_Frozen):
+class TimeoutSettings(Frozen):
     """How long a provider may take, phase by phase, in seconds."""
 
     connect: Seconds = 5
@@ -193,7 +103,7 @@ class TimeoutSettings(_Frozen):
         return min(_STREAM_BEGINS_S, self.total) if is_stream else self.total
 
 
-class LimitSettings(_Frozen):
+class LimitSettings(Frozen):
     """The provider's quota, so that it is not exceeded."""
 
     rpm: PositiveInt | None = None
@@ -214,7 +124,7 @@ class LimitSettings(_Frozen):
     """How long a request may wait for quota before the next target is tried."""
 
 
-class DataSettings(_Frozen):
+class DataSettings(Frozen):
     """What happens to prompts."""
 
     trains_on_prompts: Flag | None = None
@@ -223,7 +133,7 @@ class DataSettings(_Frozen):
     """Where the prompts are processed, such as us or eu."""
 
 
-class ModelSettings(_Frozen):
+class ModelSettings(Frozen):
     """One model of a provider."""
 
     id: Annotated[str, Field(min_length=1)]
@@ -250,7 +160,7 @@ def _model_of_echo(data: dict[str, Any]) -> str | None:
     return "echo" if data.get("type") == "echo" and not data.get("models") else None
 
 
-class ProviderSettings(_Frozen):
+class ProviderSettings(Frozen):
     """One provider: where it is, how it is paid, and which models it offers."""
 
     type: str
@@ -287,7 +197,7 @@ class ProviderSettings(_Frozen):
     """Type echo only: seconds before the answer begins."""
 
 
-class RouteSettings(_Frozen):
+class RouteSettings(Frozen):
     """What may answer a requested model; the first route that matches wins."""
 
     model: Glob
@@ -302,7 +212,7 @@ class RouteSettings(_Frozen):
     """What must hold for the prompts; a provider of which it is not known does not get them."""
 
 
-class RetrySettings(_Frozen):
+class RetrySettings(Frozen):
     """How long one call is kept trying."""
 
     max_attempts: PositiveInt = 4
@@ -313,7 +223,7 @@ class RetrySettings(_Frozen):
     """A target that fails and is back this soon is waited for, when nothing else is left."""
 
 
-class CacheSettings(_Frozen):
+class CacheSettings(Frozen):
     """Where repeated prompts are answered from; read, but not yet acted on in this version."""
 
     backend: Literal["memory", "sqlite", "redis", "off"] = "memory"
@@ -330,21 +240,21 @@ class CacheSettings(_Frozen):
     """Whether one caller may get what another one asked."""
 
 
-class StorageSettings(_Frozen):
+class StorageSettings(Frozen):
     """Where lasting data is kept; read, but not yet acted on in this version."""
 
     url: str = "sqlite:///state/llmrouter.db"
     """The database's URL."""
 
 
-class MetricsSettings(_Frozen):
+class MetricsSettings(Frozen):
     """How the router is measured; read, but not yet acted on in this version."""
 
     prometheus: Flag = True
     """Whether /metrics is offered."""
 
 
-class LoggingSettings(_Frozen):
+class LoggingSettings(Frozen):
     """What is logged."""
 
     decisions: Literal["json", "off"] = "json"
@@ -353,14 +263,14 @@ class LoggingSettings(_Frozen):
     """Where the decision lines go; default: the log of mitmproxy."""
 
 
-class InspectionSettings(_Frozen):
+class InspectionSettings(Frozen):
     """What mitmweb shows."""
 
     max_stream_kibibytes: Annotated[int, Field(ge=0, strict=True)] = 256
     """How much of a streamed answer is kept for inspection, in KiB."""
 
 
-class Settings(_Frozen):
+class Settings(Frozen):
     """The router's configuration."""
 
     intercept: Annotated[tuple[Host, ...], Field(min_length=1)] = ("api.openai.com",)

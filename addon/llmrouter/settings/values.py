@@ -1,0 +1,117 @@
+"""What a single value of the settings must be, and how to say so where it is not."""
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_KEY_PREFIX = re.compile(r"(sk|gsk|hf|nvapi|xai|pplx|csk|tgp|r8)_|AIza")
+_KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"})
+_FRAMING_HEADERS = frozenset({"host", "connection", "content-length", "content-encoding", "transfer-encoding"})
+POLICIES = ("least_cost", "least_latency", "round_robin", "weighted")
+_LATER_POLICIES = ("quality", "schedule")
+_HOST = re.compile(r"(?!\d+(\.\d+)*\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
+
+
+def _check_policy(name: str) -> str:
+    known = ", ".join(POLICIES)
+    if name in _LATER_POLICIES or ".py:" in name:
+        raise ValueError(f"the policy is not available in this version; use one of: {known}")
+    if name not in POLICIES:
+        raise ValueError(f"this policy is not known; use one of: {known}")
+    return name
+
+
+def _check_host(name: str) -> str:
+    if "://" in name or "/" in name:
+        raise ValueError("a host name alone is needed, without scheme or path, such as api.openai.com")
+    if ":" in name:
+        raise ValueError("a host name alone is needed, without a port, such as api.openai.com")
+    if "*" in name or "?" in name:
+        raise ValueError("wildcards are not possible, because the certificate names each host; list the hosts")
+    if len(name) > 253 or not _HOST.fullmatch(name):
+        raise ValueError("this is not a host name; write one such as api.openai.com")
+    return name.lower()
+
+
+def _check_url(url: str) -> str:
+    example = "such as https://api.example.com/v1"
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"this is not a URL; write one {example}") from None
+    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
+        raise ValueError(f"a URL that starts with http:// or https:// is needed, {example}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL must not hold a user name or password; put the key into api_key_env")
+    if parts.query or parts.fragment or "?" in url or "#" in url:
+        raise ValueError(f"a URL without query and fragment is needed, {example}")
+    if parts.path.rstrip("/").endswith("/chat/completions"):
+        raise ValueError("leave /chat/completions out: the router adds it")
+    return url.rstrip("/")
+
+
+def _check_glob(glob: str) -> str:
+    if glob != glob.strip():
+        raise ValueError("the pattern has spaces around it; leave them out")
+    if "[" in re.sub(r"\[!?\]?[^\]]*\]", "", glob):
+        raise ValueError("the pattern has a [ without a ]; write [[] for a literal [")
+    return glob
+
+
+def _check_header(name: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        raise ValueError("this is not a header name; use letters, digits and hyphens")
+    if name.lower() in _KEY_HEADERS:
+        raise ValueError("a key must not stand in this file; name its environment variable in `api_key_env`")
+    if name.lower() in _FRAMING_HEADERS:
+        raise ValueError("the router sets this header itself; leave it out")
+    return name
+
+
+def _check_header_value(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) > 126 for character in value):
+        raise ValueError("a header's value is one line of ASCII")
+    return value
+
+
+def _check_variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or _looks_like_key(name):
+        raise ValueError("the name of an environment variable is needed (not the key itself), such as GROQ_API_KEY")
+    return name
+
+
+def _looks_like_key(name: str) -> bool:
+    """Whether somebody wrote the key where its variable's name belongs: the name is printed, the key must not be."""
+    has_prefix = len(name) >= 20 and _KEY_PREFIX.match(name) is not None
+    is_one_word = len(name) >= 24 and "_" not in name
+    return (has_prefix or is_one_word) and any(character.isdigit() for character in name)
+
+
+type Host = Annotated[str, AfterValidator(_check_host)]
+type Url = Annotated[str, AfterValidator(_check_url)]
+type Policy = Annotated[str, AfterValidator(_check_policy), Field(json_schema_extra={"enum": list(POLICIES)})]
+type Glob = Annotated[str, Field(min_length=1), AfterValidator(_check_glob)]
+type HeaderName = Annotated[str, AfterValidator(_check_header)]
+type HeaderValue = Annotated[str, AfterValidator(_check_header_value)]
+type VariableName = Annotated[str, AfterValidator(_check_variable)]
+# Strict: `yes` and "10" are no numbers, here as in the JSON Schema.
+type Seconds = Annotated[float, Field(gt=0, strict=True)]
+type Wait = Annotated[float, Field(ge=0, strict=True)]
+type Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+type Weight = Annotated[float, Field(gt=0, strict=True)]
+type Price = Annotated[float, Field(ge=0, strict=True)]
+type PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+type DayHours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+type Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+type Flag = Annotated[bool, Field(strict=True)]
+
+
+class Frozen(BaseModel):
+    """A mapping of the file: unknown keys are refused, and it never changes."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, protected_namespaces=()
+    )

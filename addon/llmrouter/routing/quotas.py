@@ -1,0 +1,328 @@
+"""The quotas of providers and models: reserve before an attempt, settle after it, and wait in line for room.
+
+A provider's `limits` hold for all its models together, a model's for that model alone; a request must fit both. Money
+and tokens are reserved by estimate, so that a limit is exceeded only by what an answer uses beyond its estimate.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from itertools import count
+from typing import Literal, NamedTuple
+
+from llmrouter.errors import Outcome
+from llmrouter.replies import Usage
+from llmrouter.routing.allowances import NANODOLLARS_PER_USD, Allowance, Booking, Shortage
+from llmrouter.routing.waiting import Ticket
+from llmrouter.routing.windows import Amounts, Period
+from llmrouter.settings.model import LimitSettings, Settings
+from llmrouter.targets import Target
+
+# A request may outlast its provider's own time limit by what the router needs to notice.
+_GRACE_S = 60.0
+# The router asks again at the earliest after this, whatever rounding makes of a wait.
+_SHORTEST_WAIT_S = 0.001
+_NO_LIMITS = LimitSettings()
+_NEVER_SENT = frozenset({Outcome.NOT_TRANSLATABLE, Outcome.UNREACHABLE})
+_UNKNOWN_USE = frozenset(
+    {Outcome.SUCCESS, Outcome.TIMED_OUT, Outcome.BAD_REPLY, Outcome.BROKEN_STREAM, Outcome.CLIENT_GONE}
+)
+
+
+class QuotaState(StrEnum):
+    """Free now; worth waiting for in line; used up for longer than that; or never possible under these limits."""
+
+    FREE = "free"
+    WAIT = "wait"
+    USED_UP = "used up"
+    NEVER = "never"
+
+
+class QuotaVerdict(NamedTuple):
+    """Whether a request fits. `wait_s` is how long until it does, by estimate where places are waited for, and
+    infinite under `NEVER`; `reason` is why not, in words for the decision record."""
+
+    state: QuotaState
+    wait_s: float = 0.0
+    reason: str = ""
+
+
+FREE = QuotaVerdict(QuotaState.FREE)
+
+
+class Ask(NamedTuple):
+    """What a request will use, by estimate: tokens of input and output together, and US dollars (None: not known)."""
+
+    tokens: int
+    usd: float | None
+
+
+class Spent(NamedTuple):
+    """What a provider (`groq`) or a model (`groq/model`) used of a day (2026-11-23) or month (2026-11), for the ledger.
+
+    Money is in billionths of a dollar.
+    """
+
+    name: str
+    kind: Literal["day", "month"]
+    period: str
+    requests: int
+    tokens: int
+    nanodollars: int
+
+
+class Reservation:
+    """What one attempt has taken; open until it is settled or refunded, which counts once."""
+
+    __slots__ = ("began", "bookings", "is_open")
+
+    def __init__(self, bookings: tuple[Booking, ...], began: float) -> None:
+        self.bookings = bookings
+        self.began = began
+        self.is_open = bool(bookings)
+
+
+_NOTHING_TAKEN = Reservation((), 0.0)
+
+
+class _Account(NamedTuple):
+    """The allowances that a target draws on, its own last, and how long a request may wait for them."""
+
+    allowances: tuple[Allowance, ...]
+    max_wait_s: float
+    needs_price: str | None
+
+
+class QuotaBook:
+    """The quotas of all targets; targets without limits cost a look-up. `now` is monotonic, `wall` Unix seconds."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, _Account] = {}
+        self._allowances: dict[str, Allowance] = {}
+        self._changed: dict[str, Allowance] = {}
+        self._numbers = count(1)
+
+    def reload(self, targets: Iterable[Target], limits: Mapping[str, LimitSettings]) -> None:
+        """Takes over limits, by the names of providers and keys of targets; all counts and lines stay."""
+        self._accounts = {}
+        for target in targets:
+            shared, own = limits.get(target.provider, _NO_LIMITS), limits.get(target.key, _NO_LIMITS)
+            if not (_is_limited(shared) or _is_limited(own)):
+                continue
+            allowances = [self._allowance(target.key, own, target)]
+            if _is_limited(shared):
+                allowances.insert(0, self._allowance(target.provider, shared, target))
+            wait_s = shared.max_wait_seconds if own.max_wait_seconds is None else own.max_wait_seconds
+            needs_price = next((why for one in allowances if (why := one.needs_price()) is not None), None)
+            self._accounts[target.key] = _Account(tuple(allowances), wait_s or 0.0, needs_price)
+        for allowance in self._allowances.values():
+            allowance.line.wake_first()
+
+    def is_limited(self, target: Target) -> bool:
+        """Whether any limit holds for a target."""
+        return target.key in self._accounts
+
+    def check(self, target: Target, ask: Ask, now: float, wall: float, ticket: Ticket | None = None) -> QuotaVerdict:
+        """Whether a request fits now, behind all that wait already; takes nothing.
+
+        The holder of a ticket is told by its own place and patience, and stands in line where the longest wait is.
+        """
+        account = self._accounts.get(target.key)
+        if account is None:
+            return FREE
+        if ask.usd is None and account.needs_price is not None:
+            return QuotaVerdict(QuotaState.NEVER, math.inf, account.needs_price)
+        amounts = _amounts(ask)
+        if ticket is None and _has_room_and_no_line(account, amounts):
+            return FREE
+        found = _tightest(account, amounts, now, wall, ticket)
+        if found is None:
+            return FREE
+        (wait_s, reason), allowance = found
+        if wait_s == math.inf:
+            return QuotaVerdict(QuotaState.NEVER, wait_s, reason)
+        wait_s = max(wait_s, _SHORTEST_WAIT_S)
+        patience_s = account.max_wait_s if ticket is None else ticket.gives_up_at - now
+        stands_there = ticket is not None and ticket.line is allowance.line
+        if wait_s > patience_s or (allowance.line.is_full and not stands_there):
+            return QuotaVerdict(QuotaState.USED_UP, wait_s, reason)
+        if ticket is not None:
+            allowance.line.join(ticket)
+        return QuotaVerdict(QuotaState.WAIT, wait_s, reason)
+
+    def join(self, target: Target, ask: Ask, now: float, wall: float, patience_s: float | None = None) -> Ticket | None:
+        """A place in line for at most `patience_s` seconds (default: the limits' `max_wait_seconds`).
+
+        None where it is not worth waiting. Whoever holds a ticket has to `reserve` with it or to `leave`.
+        """
+        account = self._accounts.get(target.key)
+        if account is None:
+            return None
+        wait_s = account.max_wait_s if patience_s is None else patience_s
+        ticket = Ticket(target, _amounts(ask), next(self._numbers), now + wait_s)
+        return ticket if self.check(target, ask, now, wall, ticket).state is QuotaState.WAIT else None
+
+    def leave(self, ticket: Ticket) -> None:
+        """Gives a place in line up; a second time, and after `reserve`, this changes nothing."""
+        if ticket.line is not None:
+            ticket.line.leave(ticket)
+
+    def reserve(self, target: Target, ask: Ask, now: float, wall: float, ticket: Ticket | None = None) -> Reservation:
+        """Takes one request and what it asks for, and its place out of the line; `check` has said that it fits."""
+        account, reservation = self._accounts.get(target.key), _NOTHING_TAKEN
+        if account is not None:
+            number, amounts = next(self._numbers), _amounts(ask)
+            bookings = tuple(Booking(one, number, amounts, now, wall) for one in account.allowances)
+            reservation = Reservation(bookings, now)
+            self._note(reservation)
+        if ticket is not None:
+            self.leave(ticket)
+        return reservation
+
+    def settle(self, reservation: Reservation, usage: Usage | None, cost_usd: float | None, now: float) -> None:
+        """The attempt ended: counts what it used, or what was reserved for it where that is not known."""
+        if not reservation.is_open:
+            return
+        for booking in reservation.bookings:
+            requests, tokens, nanodollars = booking.amounts
+            if usage is not None:
+                tokens = usage.input_tokens + usage.output_tokens
+            booking.correct((requests, tokens, nanodollars if cost_usd is None else _nanodollars(cost_usd)))
+            booking.allowance.slots.learn(now - reservation.began)
+        self._close(reservation)
+
+    def refund(self, reservation: Reservation) -> None:
+        """The attempt was never sent: gives all of it back."""
+        if reservation.is_open:
+            for booking in reservation.bookings:
+                booking.never_sent()
+            self._close(reservation)
+
+    def conclude(
+        self, reservation: Reservation, outcome: Outcome, usage: Usage | None, cost_usd: float | None, now: float
+    ) -> None:
+        """Settles or refunds by how an attempt ended.
+
+        What never reached the provider is refunded. What it refused, or failed at with a 5xx, counts as a request that
+        used no tokens and no money. After anything else without a usage, such as a time-out, what was reserved counts.
+        """
+        if outcome in _NEVER_SENT:
+            self.refund(reservation)
+        elif usage is not None or outcome in _UNKNOWN_USE:
+            self.settle(reservation, usage, cost_usd, now)
+        else:
+            self.settle(reservation, Usage(0, 0), 0.0, now)
+
+    def correct(
+        self,
+        reservation: Reservation,
+        requests_left: int | None,
+        tokens_left: int | None,
+        returns_in_s: float | None,
+        now: float,
+    ) -> None:
+        """Takes over what the provider said is left, with its reply to this reservation's request.
+
+        It never adds to what our own counts allow. It holds for the target alone: providers keep limits per model.
+        """
+        if reservation.bookings and (requests_left is not None or tokens_left is not None):
+            booking = reservation.bookings[-1]
+            booking.allowance.hear(booking, (requests_left, tokens_left), returns_in_s, now)
+            booking.allowance.line.wake_first()
+
+    def room(self, target: Target, now: float, wall: float) -> Amounts | None:
+        """How many requests, tokens and billionths of a dollar are left now, `UNLIMITED` where nothing says; None for
+        a target without limits."""
+        account = self._accounts.get(target.key)
+        if account is None:
+            return None
+        rooms = [allowance.room(now, wall) for allowance in account.allowances]
+        return min(room[0] for room in rooms), min(room[1] for room in rooms), min(room[2] for room in rooms)
+
+    def snapshot(self) -> list[Spent]:
+        """All counts of the current days and months."""
+        return [spent for allowance in self._allowances.values() for spent in _spent(allowance)]
+
+    def changes(self) -> list[Spent]:
+        """The counts that changed since this was last asked."""
+        changed, self._changed = self._changed, {}
+        return [spent for allowance in changed.values() for spent in _spent(allowance)]
+
+    def restore(self, rows: Iterable[tuple[str, str, str, int, int, int]], wall: float) -> None:
+        """Adds the counts of an earlier run, as `snapshot` gave them; other days and months are dropped."""
+        for name, kind, when, requests, tokens, nanodollars in rows:
+            allowance = self._allowances.get(name)
+            if allowance is None:
+                allowance = self._allowances[name] = Allowance(name, _NO_LIMITS, _GRACE_S)
+            period: Period = allowance.day if kind == "day" else allowance.month
+            period.roll(wall)
+            if period.name == when:
+                period.add((requests, tokens, nanodollars))
+            allowance.changed()
+
+    def _allowance(self, name: str, limits: LimitSettings, target: Target) -> Allowance:
+        lease_s = target.timeouts.total + _GRACE_S
+        allowance = self._allowances.get(name)
+        if allowance is None:
+            allowance = self._allowances[name] = Allowance(name, limits, lease_s)
+        else:
+            allowance.adopt(limits, lease_s)
+        return allowance
+
+    def _close(self, reservation: Reservation) -> None:
+        reservation.is_open = False
+        for booking in reservation.bookings:
+            booking.end()
+        self._note(reservation)
+        for booking in reservation.bookings:
+            booking.allowance.line.wake_first()
+
+    def _note(self, reservation: Reservation) -> None:
+        for booking in reservation.bookings:
+            self._changed[booking.allowance.name] = booking.allowance
+
+
+def limits_of(settings: Settings) -> dict[str, LimitSettings]:
+    """The limits of a configuration, by the names of providers and the keys of targets."""
+    return {provider.name: provider.limits for provider in settings.providers}
+
+
+def _is_limited(limits: LimitSettings) -> bool:
+    return any(value is not None for name, value in limits if name != "max_wait_seconds")
+
+
+def _amounts(ask: Ask) -> Amounts:
+    return 1, ask.tokens, 0 if ask.usd is None else _nanodollars(ask.usd)
+
+
+def _nanodollars(usd: float) -> int:
+    return round(usd * NANODOLLARS_PER_USD)
+
+
+def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:
+    """Whether nothing needs to be looked at more closely: a plan asks this of each target."""
+    requests, tokens, nanodollars = amounts
+    for allowance in account.allowances:
+        room = allowance.known_room
+        if room is None or room[0] < requests or room[1] < tokens or room[2] < nanodollars or allowance.line.total[0]:
+            return False
+    return True
+
+
+def _tightest(
+    account: _Account, amounts: Amounts, now: float, wall: float, ticket: Ticket | None
+) -> tuple[Shortage, Allowance] | None:
+    """The allowance that holds a request up the longest."""
+    found: tuple[Shortage, Allowance] | None = None
+    for allowance in account.allowances:
+        if not allowance.axes:
+            continue
+        shortage = allowance.shortage(amounts, allowance.line.ahead_of(ticket), now, wall)
+        if shortage is not None and (found is None or shortage.wait_s > found[0].wait_s):
+            found = shortage, allowance
+    return found
+
+
+def _spent(allowance: Allowance) -> Iterable[Spent]:
+    yield Spent(allowance.name, "day", allowance.day.name, *allowance.day.used)
+    yield Spent(allowance.name, "month", allowance.month.name, *allowance.month.used)

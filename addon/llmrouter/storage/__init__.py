@@ -1,0 +1,1 @@
+"""What must last beyond the process, in SQLite."""

@@ -92,10 +92,11 @@ async def gateway(
     """A gateway over these providers, tried in this order."""
     ordered = [{"priority": number, **settings} for number, settings in enumerate(providers)]
     file = folder / "providers.yaml"
-    file.write_text(yaml.safe_dump({"providers": ordered, "logging": {"decisions": "off"}, **settings}))
+    defaults = {"logging": {"decisions": "off"}, "storage": {"url": f"sqlite:///{folder}/llmrouter.db"}}
+    file.write_text(yaml.safe_dump({"providers": ordered, **defaults, **settings}))
     runtime = Runtime(file, environ or {})
     under_test = GatewayUnderTest(runtime)
-    runtime.gateway.observers = [under_test.decisions.append]
+    runtime.gateway.observers = [*runtime.gateway.observers, under_test.decisions.append]
     try:
         yield under_test
     finally:

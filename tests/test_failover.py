@@ -64,8 +64,8 @@ FAILURES: list[Any] = [
     ),
     pytest.param(lambda: Status(400), "refused", id="400"),
     pytest.param(lambda: Status(422, {"detail": [{"loc": ["body"], "msg": "no"}]}), "refused", id="422"),
-    pytest.param(Reset, "unreachable", id="reset"),
-    pytest.param(CloseBeforeReply, "unreachable", id="closed without a reply"),
+    pytest.param(Reset, "disconnected", id="reset"),
+    pytest.param(CloseBeforeReply, "disconnected", id="closed without a reply"),
     pytest.param(lambda: Raw(b"no HTTP at all\r\n\r\n"), "bad_reply", id="no HTTP"),
     pytest.param(lambda: Status(200, {"error": {"message": "oops", "code": 500}}), None, id="error inside 200"),
     pytest.param(lambda: reply_of(b""), "bad_reply", id="empty body"),
@@ -340,7 +340,7 @@ async def test_one_transient_failure_of_the_only_target_is_tried_again(tmp_path:
         told = await router.ask()
 
         assert told.answer.status == 200
-        assert router.outcomes == [("only", "unreachable"), ("only", "success")]
+        assert router.outcomes == [("only", "disconnected"), ("only", "success")]
 
 
 async def test_the_breaker_opens_and_spares_the_dead_target(tmp_path: Path) -> None:

@@ -114,7 +114,8 @@ class Outcome(StrEnum):
     """What an attempt came to; the rows of design 6.2."""
 
     SUCCESS = "success"
-    UNREACHABLE = "unreachable"  # refused, reset, DNS, TLS
+    UNREACHABLE = "unreachable"  # refused, DNS, TLS: nothing was sent
+    DISCONNECTED = "disconnected"  # closed or reset after the request was sent
     TIMED_OUT = "timed_out"  # before the first content
     SERVER_ERROR = "server_error"  # 5xx, 529, 408, 425
     BAD_REPLY = "bad_reply"  # 200 with an error, an empty or malformed body or stream

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 from llmrouter.calls import Call
@@ -13,9 +13,12 @@ from llmrouter.errors import AttemptFailed, Outcome, RouterError
 from llmrouter.providers.failures import redact
 from llmrouter.providers.wire import UpstreamRequest
 from llmrouter.replies import Chunk, Usage
-from llmrouter.routing.course import Course
+from llmrouter.routing.claims import Claim
+from llmrouter.routing.course import Course, Step
+from llmrouter.routing.gates import expected_ask
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
+from llmrouter.routing.quotas import Ask, QuotaBook
 from llmrouter.settings.model import RetrySettings
 from llmrouter.targets import Target
 from llmrouter.telemetry.decisions import AttemptRecord, Decision, Observer
@@ -53,6 +56,7 @@ class Gateway:
     transports: Mapping[str, Transport]
     clock: Clock
     observers: Sequence[Observer] = field(default_factory=list)
+    quotas: QuotaBook = field(default_factory=QuotaBook)
 
     async def answer(self, call: Call) -> Answer:
         """Answers a call from the first target that can; an error is an answer, too."""
@@ -80,16 +84,24 @@ class _Run:
         self._retry = gateway.retry
         self._transports = gateway.transports
         self._gateway = gateway
+        self._claim = Claim(gateway.quotas, self._ask_of, self.decision.at - self.started)
         self._plan: Plan | None = None
         self._ended = False
 
     async def answer(self) -> Answer:
-        self._plan = plan = self._router.plan(self.call, self.started, self.decision.at)
+        try:
+            return await self._answer_from_first()
+        finally:
+            self._claim.leave_line()
+
+    async def _answer_from_first(self) -> Answer:
+        self._plan = plan = self._router.plan(self.call, self.started, self.decision.at, self._claim)
         self.decision.plan = plan.to_record()
-        course = Course(self.call, plan, self._health, self._retry, self.started + self._retry.deadline_seconds)
+        deadline = self.started + self._retry.deadline_seconds
+        course = Course(self.call, plan, self._health, self._retry, deadline, self._claim)
         while (step := course.next(self._now())) is not None:
             if step.wait_s:
-                await asyncio.sleep(step.wait_s)
+                await self._wait(step)
                 course.waited(step.target)
                 continue
             attempt = self._begin(step.target, course.deadline)
@@ -111,8 +123,16 @@ class _Run:
                 course.failed(attempt.target, unread)
         raise course.error(self._now())
 
+    async def _wait(self, step: Step) -> None:
+        woken = asyncio.Event()
+        self._claim.wake_by(woken.set)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(step.wait_s):
+                await woken.wait()
+
     def _begin(self, target: Target, deadline: float) -> Attempt:
         now = self._now()
+        self._claim.take(target, now)
         patience_s = target.timeouts.until_content(is_stream=self.call.stream)
         unsupported = self._health.unsupported(target, now)
         return Attempt(target, now, min(now + patience_s, deadline), unsupported)
@@ -124,7 +144,7 @@ class _Run:
         except TimeoutError:
             raise AttemptFailed(Outcome.TIMED_OUT, "the call's deadline came before the whole answer") from None
         self._note_content(attempt)
-        self._attempt_ended(attempt, None)
+        self._attempt_ended(attempt, None, reply.usage)
         self._account(attempt.target, reply.usage)
         answer = self._answer(attempt)
         answer.body = reply.data
@@ -163,12 +183,12 @@ class _Run:
                         yield frames
         except AttemptFailed as failure:
             broken = AttemptFailed(Outcome.BROKEN_STREAM, self._safe(attempt, failure.message), failure.status)
-            self._attempt_ended(attempt, broken)
+            self._attempt_ended(attempt, broken, usage)
             self._account(attempt.target, usage)
             self.end("broken", 200, broken.message)
             yield chat.render_error(_StreamBroken(f"The answer broke off: {broken.message}.").to_json())
         except (asyncio.CancelledError, GeneratorExit):
-            self._attempt_ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
+            self._attempt_ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"), usage)
             self._account(attempt.target, usage)
             self.end("client_gone", 200)
             raise
@@ -177,7 +197,7 @@ class _Run:
             self.end("broken", 200, "the router failed on the stream")
             raise
         else:
-            self._attempt_ended(attempt, None)
+            self._attempt_ended(attempt, None, usage)
             self._account(attempt.target, usage)
             self.end("answered", 200)
             yield chat.DONE
@@ -204,9 +224,12 @@ class _Run:
             except Exception:
                 logger.exception("an observer of decisions failed")
 
-    def _attempt_ended(self, attempt: Attempt, failure: AttemptFailed | None) -> None:
+    def _attempt_ended(self, attempt: Attempt, failure: AttemptFailed | None, usage: Usage | None = None) -> None:
         now = self._now()
         outcome = Outcome.SUCCESS if failure is None else failure.outcome
+        if attempt.first_content_s is None:
+            self._hear(attempt, now)
+        self._claim.end(outcome, usage, self._cost_usd(attempt.target, usage), now)
         record = AttemptRecord(attempt.target.key, outcome, now - attempt.started, attempt.first_content_s)
         record.changes = attempt.changes
         if (headroom := attempt.headroom) is not None:
@@ -235,17 +258,28 @@ class _Run:
         attempt.first_content_s = now - attempt.started
         if attempt.headroom is not None:
             self._health.note_headroom(attempt.target, attempt.headroom.returns_in_s, now)
+        self._hear(attempt, now)
+
+    def _hear(self, attempt: Attempt, now: float) -> None:
+        """What the provider says is left corrects our own counts; before the attempt ends, once."""
+        if (left := attempt.headroom) is not None:
+            self._claim.hear(left.requests_left, left.tokens_left, left.returns_in_s, now)
 
     def _account(self, target: Target, usage: Usage | None) -> None:
         decision = self.decision
         decision.answered_by, decision.usage = target.key, usage
-        if usage is not None:
-            book = self._router.prices
-            sheet, baseline = book.sheet(target), book.baseline(self.call.model)
-            if sheet is not None:
-                decision.cost_usd = sheet.cost_usd(usage, decision.at)
-                if baseline is not None:
-                    decision.saved_usd = baseline.cost_usd(usage, decision.at) - decision.cost_usd
+        decision.cost_usd = cost_usd = self._cost_usd(target, usage)
+        if usage is not None and cost_usd is not None:
+            baseline = self._router.prices.baseline(self.call.model)
+            if baseline is not None:
+                decision.saved_usd = baseline.cost_usd(usage, decision.at) - cost_usd
+
+    def _cost_usd(self, target: Target, usage: Usage | None) -> float | None:
+        sheet = self._router.prices.sheet(target)
+        return None if usage is None or sheet is None else sheet.cost_usd(usage, self.decision.at)
+
+    def _ask_of(self, target: Target) -> Ask:
+        return expected_ask(self._router.prices.sheet(target), self.call, self.decision.at)
 
     def _answer(self, attempt: Attempt) -> Answer:
         target = attempt.target

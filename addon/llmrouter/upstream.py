@@ -168,5 +168,5 @@ def _failure(error: Exception) -> AttemptFailed:
         case aiohttp.InvalidURL() | ValueError():
             text = "the provider's address or headers are not valid"
         case _:
-            text = "the provider closed the connection without a reply"
+            return AttemptFailed(Outcome.DISCONNECTED, "the provider closed the connection without a reply")
     return AttemptFailed(Outcome.UNREACHABLE, text)

@@ -19,6 +19,7 @@ def test_every_outcome_has_a_row() -> None:
     [
         (Outcome.SUCCESS, Consequence(SUCCESS, Next.NOBODY)),
         (Outcome.UNREACHABLE, Consequence(FAILURE, Next.TARGET, retry_same=True)),
+        (Outcome.DISCONNECTED, Consequence(FAILURE, Next.TARGET, retry_same=True)),
         (Outcome.TIMED_OUT, Consequence(FAILURE, Next.TARGET)),
         (Outcome.SERVER_ERROR, Consequence(FAILURE, Next.TARGET, retry_same=True)),
         (Outcome.BAD_REPLY, Consequence(FAILURE, Next.TARGET, retry_same=True)),

@@ -59,6 +59,8 @@ CASES = [
         "3:5: providers[0].model: give either `model` (one for everything) or `models`",
     ),
     ("providers:\n  - type: openai_compatible\n    model: a\n", "2:5: providers[0]: type openai_compatible needs a"),
+    ("storage: {url: 'redis:///x'}\n", "1:11: storage.url: a file of SQLite is needed, such as sqlite:///state/"),
+    ("storage: {url: 'sqlite:///'}\n", "1:11: storage.url: a file of SQLite is needed"),
     (
         "providers:\n  - type: groq\n    model: a\n    base_url: ftp://x/\n",
         "4:5: providers[0].base_url: a URL that starts with http:// or https:// is needed",
@@ -262,7 +264,7 @@ logging: {decisions: json}
 """)
     model = settings.providers[0].models[0]
     assert model.capabilities == (Need.TOOLS, Need.JSON_SCHEMA)
-    assert unused_keys(settings) == ("cache", "storage", "metrics", "providers.groq.limits")
+    assert unused_keys(settings) == ("cache", "metrics")
 
 
 def test_settings_are_frozen() -> None:

@@ -233,9 +233,3 @@ def test_closing_twice_and_saving_afterwards_is_no_error(tmp_path: Path) -> None
 )
 def test_addresses(url: str, path: str) -> None:
     assert path_of(url, Path("/home/of/router")) == Path(path)
-
-
-@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite:///", "sqlite://state.db", "postgresql:///db", "state.db"])
-def test_other_addresses_are_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="sqlite:///state"):
-        path_of(url, Path("/home/of/router"))

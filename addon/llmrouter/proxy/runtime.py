@@ -20,11 +20,13 @@ from llmrouter.routing.catalog import Catalogue, build_targets
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.price_book import PriceBook
+from llmrouter.routing.quotas import QuotaBook, limits_of
 from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
 from llmrouter.settings.location import default_model
 from llmrouter.settings.model import Settings
+from llmrouter.storage.ledger import Ledger, path_of
 from llmrouter.tasks import spawn
-from llmrouter.telemetry.decisions import DecisionLog
+from llmrouter.telemetry.decisions import Decision, DecisionLog, Observer
 from llmrouter.transports import EchoTransport, HttpTransport
 from llmrouter.upstream import Upstream
 
@@ -42,6 +44,7 @@ class Runtime:
         self._may_print = may_print
         self._upstream = Upstream()
         self._health = HealthBook()
+        self._quotas = QuotaBook()
         self._log: DecisionLog | None = None
         self._source = IndexSource.of_environment(environ, STATE)
         self._stamp = self._stamp_now()
@@ -59,7 +62,11 @@ class Runtime:
                 "echo": EchoTransport(self._clock, random.Random()),
             },
             clock=self._clock,
+            quotas=self._quotas,
         )
+        self._ledger = Ledger(path_of(self.settings.storage.url, Path.cwd()))
+        self._quotas.restore(self._ledger.load(), self._clock.wall())
+        self._quotas.reload(catalogue.targets, limits_of(self.settings))
         self._open_log()
 
     @property
@@ -121,8 +128,11 @@ class Runtime:
     def _take_over(self, settings: Settings) -> None:
         catalogue = self._build(settings)
         log_changed = settings.logging != self.settings.logging
+        if settings.storage != self.settings.storage:
+            logger.warning("`storage` was changed: that takes effect at the next start.")
         self.settings = settings
         self._health.reload(catalogue.targets)
+        self._quotas.reload(catalogue.targets, limits_of(settings))
         self._prices = self._prices.for_targets(catalogue.targets)
         self.gateway.router = Router(settings, catalogue, self._health, self._prices)
         self._price_refresh.take(self._prices)
@@ -137,10 +147,12 @@ class Runtime:
             self._lookouts.append(spawn(self._price_refresh.run(), "reading prices"))
 
     async def close(self) -> None:
-        """Closes connections and writes the last decisions."""
+        """Closes connections, and writes the last decisions and counts."""
         for task in self._lookouts:
             task.cancel()
         await self._upstream.close()
+        self._ledger.save(self._quotas.changes())
+        self._ledger.close()
         if self._log is not None:
             self._log.close()
 
@@ -177,7 +189,11 @@ class Runtime:
         except OSError as error:
             self._log = None
             logger.error("logging.file: decisions cannot be written to %s: %s", logging_settings.file, error.strerror)  # noqa: TRY400 - a traceback would bury the line that helps
-        self.gateway.observers = [] if self._log is None else [self._log]
+        observers: list[Observer] = [self._keep_counts]
+        self.gateway.observers = observers if self._log is None else [*observers, self._log]
+
+    def _keep_counts(self, _: Decision) -> None:
+        self._ledger.save(self._quotas.changes())
 
     def _stamp_now(self) -> tuple[int, int] | None:
         if self.config is None:

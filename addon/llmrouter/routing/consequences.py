@@ -53,6 +53,7 @@ CONSEQUENCES: Mapping[Outcome, Consequence] = MappingProxyType(
     {
         Outcome.SUCCESS: Consequence(Verdict.SUCCESS, Next.NOBODY),
         Outcome.UNREACHABLE: Consequence(Verdict.FAILURE, Next.TARGET, retry_same=True),
+        Outcome.DISCONNECTED: Consequence(Verdict.FAILURE, Next.TARGET, retry_same=True),
         Outcome.TIMED_OUT: Consequence(Verdict.FAILURE, Next.TARGET),
         Outcome.SERVER_ERROR: Consequence(Verdict.FAILURE, Next.TARGET, retry_same=True),
         Outcome.BAD_REPLY: Consequence(Verdict.FAILURE, Next.TARGET, retry_same=True),

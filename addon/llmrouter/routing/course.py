@@ -20,10 +20,12 @@ from dataclasses import dataclass, field
 from llmrouter.brands.members import DISPENSABLE
 from llmrouter.calls import Call
 from llmrouter.errors import AttemptFailed, NoAnswer, NoTarget, Outcome, RelayedError, RouterError
+from llmrouter.routing.claims import Claim, no_claim
 from llmrouter.routing.consequences import CONSEQUENCES, Next
 from llmrouter.routing.gates import Gate
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan
+from llmrouter.routing.quotas import QuotaState
 from llmrouter.settings.model import RetrySettings
 from llmrouter.targets import Target
 
@@ -35,7 +37,10 @@ _REQUEST_FAULTS = (Outcome.REFUSED, Outcome.CONTEXT_EXCEEDED)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Try `target`, or wait `wait_s` seconds for it and ask again; a last resort is tried although it rests."""
+    """Try `target`, or wait `wait_s` seconds for it and ask again; a last resort is tried although it rests.
+
+    Whoever waits looks earlier when the claim is woken.
+    """
 
     target: Target
     wait_s: float = 0.0
@@ -51,6 +56,7 @@ class Course:
     health: HealthBook
     retry: RetrySettings
     deadline: float
+    claim: Claim = field(default_factory=no_claim)
     failures: list[tuple[Target, AttemptFailed]] = field(default_factory=list)
     _queue: deque[Target] = field(init=False)
     _resting: list[Target] = field(init=False)
@@ -68,15 +74,32 @@ class Course:
             target = self._queue.popleft()
             if self._is_too_small(target):
                 continue
-            if self.health.resting(target, now) is None and self.health.breaker(target).try_acquire(now):
-                return Step(target)
+            if (step := self._go_or_stand_in_line(target, now)) is not None:
+                return step
             self._resting.append(target)
         return self._wait_for_soonest(now) or self._last_resort(now)
 
     def waited(self, target: Target) -> None:
         """The wait for a target is over: it is the next to be looked at."""
         self._resting = [other for other in self._resting if other is not target]
-        self._queue.append(target)
+        self._queue.appendleft(target)
+
+    def _go_or_stand_in_line(self, target: Target, now: float) -> Step | None:
+        """A step to a target that is healthy, now or as soon as its quota allows; None where something else is better.
+
+        Quota comes before the breaker, whose probe must not be taken by a request that then waits.
+        """
+        if self.health.resting(target, now) is None and self.health.breaker(target).opens_again_in(now) <= 0:
+            if self.claim.check(target, now).state is QuotaState.FREE:
+                return Step(target) if self.health.breaker(target).try_acquire(now) else None
+            if (wait_s := self.claim.wait_s(target, now)) is not None and now + wait_s < self.deadline:
+                return Step(target, wait_s)
+        self.claim.leave_line()
+        return None
+
+    def _available_at(self, target: Target, now: float) -> float:
+        quota = self.claim.check(target, now)
+        return max(self.health.available_at(target, now), now + quota.wait_s)
 
     def failed(self, target: Target, failure: AttemptFailed) -> None:
         """Takes note of an attempt that failed before anything was sent to the client."""
@@ -98,9 +121,11 @@ class Course:
             return self._nothing_may_answer()
         if self.failures and (own := self._callers_own_fault()) is not None:
             return own
-        returns = min(self.health.available_at(target, now) for target in known)
+        returns = min(self._available_at(target, now) for target in known)
         wait = returns - now if now < returns < math.inf else None
         limited = [failure.outcome is Outcome.RATE_LIMITED for _, failure in self.failures]
+        if not limited:
+            limited = [self.claim.check(target, now).state is not QuotaState.FREE for target in known]
         story = "; ".join(f"{target.key}: {failure.message}" for target, failure in self.failures)
         resting = "; ".join(
             f"{left.target.key}: {left.reason}" for left in self.plan.left_out if left.returns_at is not None
@@ -154,22 +179,31 @@ class Course:
 
     def _wait_for_soonest(self, now: float) -> Step | None:
         limit_s = self.retry.max_wait_seconds if self.failures else math.inf
-        options = [(max(self.health.available_at(target, now), now), target) for target in self._resting]
+        options = [(max(self._available_at(target, now), now), target) for target in self._resting]
         for target, failure in dict(self.failures).items():
             if CONSEQUENCES[failure.outcome].retry_same:
                 tries = sum(tried is target for tried, _ in self.failures)
                 backoff_s = _FIRST_BACKOFF_S * 2 ** (tries - 1)
-                options.append((max(self.health.available_at(target, now), now + backoff_s), target))
+                options.append((max(self._available_at(target, now), now + backoff_s), target))
             elif failure.outcome is Outcome.RATE_LIMITED:
-                options.append((self.health.available_at(target, now), target))
+                options.append((self._available_at(target, now), target))
         for at, target in sorted(options, key=lambda option: option[0]):
             if at - now <= limit_s and at < self.deadline and self._is_worth_waiting_for(target):
+                if self._has_no_place(target, now, min(limit_s, self.deadline - now)):
+                    continue
                 return Step(target, max(at - now, _SHORTEST_WAIT_S))
         return None
+
+    def _has_no_place(self, target: Target, now: float, patience_s: float) -> bool:
+        """Whether the target's quota is used up, and nobody else may stand in line for it."""
+        if self.claim.check(target, now).state is QuotaState.FREE:
+            return False
+        return self.claim.wait_s(target, now, patience_s) is None
 
     def _last_resort(self, now: float) -> Step | None:
         tried = {target.key for target, _ in self.failures}
         options = [t for t in self._resting if t.key not in tried and self._is_worth_waiting_for(t)]
+        options = [t for t in options if self.claim.check(t, now).state is QuotaState.FREE]
         if self._tried_last_resort or not options:
             return None
         self._tried_last_resort = True

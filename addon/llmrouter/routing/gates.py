@@ -6,6 +6,7 @@ from typing import NamedTuple
 from llmrouter.brands.members import DISPENSABLE
 from llmrouter.calls import Call
 from llmrouter.routing.price_sheets import PriceSheet
+from llmrouter.routing.quotas import Ask
 from llmrouter.settings.model import RouteSettings
 from llmrouter.targets import Target
 
@@ -94,6 +95,12 @@ def _too_dear(call: Call, expected_usd: float | None) -> str | None:
     if expected_usd <= limit:
         return None
     return f"it would cost about ${expected_usd:.6f}, and the client allows ${limit:g}"
+
+
+def expected_ask(sheet: PriceSheet | None, call: Call, wall: float) -> Ask:
+    """What the call would use: the tokens that it may come to, and the dollars that it is expected to cost."""
+    output = _EXPECTED_OUTPUT_TOKENS if call.max_output_tokens is None else call.max_output_tokens
+    return Ask(call.input_characters // _CHARACTERS_PER_TOKEN + output, expected_usd(sheet, call, wall))
 
 
 def expected_usd(sheet: PriceSheet | None, call: Call, wall: float) -> float | None:

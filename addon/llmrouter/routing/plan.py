@@ -10,10 +10,12 @@ from llmrouter.calls import Call
 from llmrouter.errors import InvalidRequest
 from llmrouter.routing.breaker import BreakerState
 from llmrouter.routing.catalog import LONGEST_NAME, Catalogue
+from llmrouter.routing.claims import Claim, no_claim
 from llmrouter.routing.gates import Gate, expected_usd, refuse
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.policies import POLICIES, Candidate
 from llmrouter.routing.price_book import PriceBook
+from llmrouter.routing.quotas import QuotaState, QuotaVerdict
 from llmrouter.settings.model import RouteSettings, Settings
 from llmrouter.targets import Target
 
@@ -60,11 +62,12 @@ class Router:
         self._default_policy = settings.policy
         self._policies = {name: make() for name, make in POLICIES.items()}
 
-    def plan(self, call: Call, now: float, wall: float) -> Plan:
-        """The plan of a call at `now` (monotonic seconds), which is `wall` in Unix seconds.
+    def plan(self, call: Call, now: float, wall: float, claim: Claim | None = None) -> Plan:
+        """The plan of a call at `now` (monotonic seconds), which is `wall` in Unix seconds, under its claim's quotas.
 
         Raises `InvalidRequest` where the call's headers name an unknown policy or provider.
         """
+        claim = claim or no_claim()
         found = self.catalogue.candidates(call.model)
         policy = self._choose_policy(call, found.route)
         if (pinned := call.preferences.provider) is not None and pinned not in self.catalogue.providers:
@@ -76,11 +79,13 @@ class Router:
             cost_usd = expected_usd(self.prices.sheet(target), call, wall)
             refusal = refuse(target, call, found.route, self._health.unsupported(target, now), cost_usd)
             left = self._resting(target, now) if refusal is None else LeftOut(target, *refusal)
+            quota = claim.check(target, now)
+            left = left or _over_quota(target, quota, now)
             if left is not None:
                 left_out.append(left)
             else:
                 latency = self._health.first_content_s(target)
-                fit.append(Candidate(target, cost_usd, latency, position))
+                fit.append(Candidate(target, cost_usd, latency, position, quota.wait_s))
         unpriced = tuple(candidate.target.key for candidate in fit if candidate.expected_usd is None)
         ordered = tuple(self._in_order(fit, policy, call.model[:LONGEST_NAME]))
         return Plan(ordered, tuple(left_out), policy, unpriced)
@@ -112,3 +117,11 @@ class Router:
         if breaker.state(now) is BreakerState.HALF_OPEN:
             return LeftOut(target, "its breaker is half-open and a probe is under way", returns_at=now + wait_s)
         return LeftOut(target, f"its breaker is open for {wait_s:.0f} s more", returns_at=now + wait_s)
+
+
+def _over_quota(target: Target, quota: QuotaVerdict, now: float) -> LeftOut | None:
+    if quota.state is QuotaState.NEVER:
+        return LeftOut(target, quota.reason, Gate.REQUEST)
+    if quota.state is QuotaState.USED_UP:
+        return LeftOut(target, quota.reason, returns_at=now + quota.wait_s)
+    return None

@@ -15,13 +15,14 @@ _REMEMBERED_NAMES = 1024
 class Candidate(NamedTuple):
     """A target that may serve, with what a policy weighs: expected cost, time to first content, place of declaration.
 
-    Cost and time are None where unknown.
+    Cost and time are None where unknown. `quota_wait_s` is how long it would be waited for its quota.
     """
 
     target: Target
     expected_usd: float | None
     first_content_s: float | None
     position: int
+    quota_wait_s: float = 0.0
 
 
 class Policy(Protocol):
@@ -37,7 +38,7 @@ class LeastCost:
 
     def order(self, candidates: Sequence[Candidate], model: str) -> list[Candidate]:
         """Sorts by expected cost."""
-        return sorted(candidates, key=lambda c: (_or_last(c.expected_usd), _or_last(c.first_content_s), c.position))
+        return sorted(candidates, key=_by_cost)
 
 
 class LeastLatency:
@@ -47,7 +48,7 @@ class LeastLatency:
         """Sorts by the learned time to first content."""
         return sorted(
             candidates,
-            key=lambda c: (-math.inf if c.first_content_s is None else c.first_content_s, c.position),
+            key=lambda c: (-math.inf if c.first_content_s is None else c.first_content_s + c.quota_wait_s, c.position),
         )
 
 
@@ -65,7 +66,7 @@ class RoundRobin:
         turn = self._turns.get(tier, 0)
         self._turns[tier] = turn + 1
         start = turn % len(candidates)
-        return [*candidates[start:], *candidates[:start]]
+        return _free_first([*candidates[start:], *candidates[:start]])
 
 
 class Weighted:
@@ -83,7 +84,17 @@ class Weighted:
             credits[candidate.target.key] = credits.get(candidate.target.key, 0.0) + candidate.target.weight
         ordered = sorted(candidates, key=lambda c: (-credits[c.target.key], c.position))
         credits[ordered[0].target.key] -= sum(candidate.target.weight for candidate in candidates)
-        return ordered
+        return _free_first(ordered)
+
+
+def _by_cost(candidate: Candidate) -> tuple[float, float, float, int]:
+    cost, time = _or_last(candidate.expected_usd), _or_last(candidate.first_content_s)
+    return cost, candidate.quota_wait_s, time, candidate.position
+
+
+def _free_first(ordered: list[Candidate]) -> list[Candidate]:
+    """The same order, less those that would have to be waited for: they follow."""
+    return sorted(ordered, key=lambda candidate: candidate.quota_wait_s > 0)
 
 
 def _or_last(value: float | None) -> float:

@@ -25,7 +25,14 @@ _SHORTEST_WAIT_S = 0.001
 _NO_LIMITS = LimitSettings()
 _NEVER_SENT = frozenset({Outcome.NOT_TRANSLATABLE, Outcome.UNREACHABLE})
 _UNKNOWN_USE = frozenset(
-    {Outcome.SUCCESS, Outcome.TIMED_OUT, Outcome.BAD_REPLY, Outcome.BROKEN_STREAM, Outcome.CLIENT_GONE}
+    {
+        Outcome.SUCCESS,
+        Outcome.DISCONNECTED,
+        Outcome.TIMED_OUT,
+        Outcome.BAD_REPLY,
+        Outcome.BROKEN_STREAM,
+        Outcome.CLIENT_GONE,
+    }
 )
 
 
@@ -284,7 +291,10 @@ class QuotaBook:
 
 def limits_of(settings: Settings) -> dict[str, LimitSettings]:
     """The limits of a configuration, by the names of providers and the keys of targets."""
-    return {provider.name: provider.limits for provider in settings.providers}
+    limits = {provider.name: provider.limits for provider in settings.providers}
+    for provider in settings.providers:
+        limits |= {f"{provider.name}/{model.id}": model.limits for model in provider.models}
+    return limits
 
 
 def _is_limited(limits: LimitSettings) -> bool:

@@ -16,8 +16,8 @@ from llmrouter.settings.checks import Finding, check_providers, check_routes
 from llmrouter.settings.document import Document, read_document
 from llmrouter.settings.model import ProviderSettings, Settings
 
-_UNUSED = ("cache", "storage", "metrics")
-_UNUSED_BY_PROVIDER = ("limits",)
+_UNUSED = ("cache", "metrics")
+_UNUSED_BY_PROVIDER: tuple[str, ...] = ()
 _PLAIN = {
     "missing": "this key is required",
     "string_type": "text is needed (in quotes, where YAML would read something else)",

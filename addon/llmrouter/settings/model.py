@@ -23,6 +23,7 @@ from llmrouter.settings.values import (
     Price,
     Seconds,
     Share,
+    StorageUrl,
     Url,
     VariableName,
     Wait,
@@ -121,7 +122,7 @@ class LimitSettings(Frozen):
     usd_per_month: Price | None = None
     """US dollars per month."""
     max_wait_seconds: Wait | None = None
-    """How long a request may wait for quota before the next target is tried."""
+    """How long a request may wait for quota before the next target is tried; default: not at all."""
 
 
 class DataSettings(Frozen):
@@ -150,6 +151,8 @@ class ModelSettings(Frozen):
     """How good it is, from 0 to 1; routes can ask for a minimum."""
     weight: Weight = 1.0
     """Its share under the policy weighted; multiplied by the provider's weight."""
+    limits: LimitSettings = LimitSettings()
+    """What may be used of this model alone, within the provider's own limits."""
 
 
 def _name_from_type(data: dict[str, Any]) -> str:
@@ -184,11 +187,11 @@ class ProviderSettings(Frozen):
     circuit_breaker: BreakerSettings | None = None
     """Changes the file's `breaker` for this provider, key by key."""
     limits: LimitSettings = LimitSettings()
-    """The provider's quota; read, but not yet acted on in this version."""
+    """What may be used of all its models together."""
     timeouts: TimeoutSettings = TimeoutSettings()
     """How long this provider may take."""
     data: DataSettings = DataSettings()
-    """What this provider does with prompts; read, but not yet acted on in this version."""
+    """What this provider does with prompts; routes can ask for it."""
     weight: Weight = 1.0
     """Its share under the policy weighted; multiplied by the model's weight."""
     mock_failure_rate: Share = 0.0
@@ -241,10 +244,10 @@ class CacheSettings(Frozen):
 
 
 class StorageSettings(Frozen):
-    """Where lasting data is kept; read, but not yet acted on in this version."""
+    """Where lasting data is kept, such as what was used of quotas."""
 
-    url: str = "sqlite:///state/llmrouter.db"
-    """The database's URL."""
+    url: StorageUrl = "sqlite:///state/llmrouter.db"
+    """The database: SQLite, by a path from the folder in which the router runs."""
 
 
 class MetricsSettings(Frozen):
@@ -290,7 +293,7 @@ class Settings(Frozen):
     cache: CacheSettings = CacheSettings()
     """Where repeated prompts are answered from; read, but not yet acted on in this version."""
     storage: StorageSettings = StorageSettings()
-    """Where lasting data is kept; read, but not yet acted on in this version."""
+    """Where lasting data is kept, such as what was used of quotas."""
     metrics: MetricsSettings = MetricsSettings()
     """How the router is measured; read, but not yet acted on in this version."""
     logging: LoggingSettings = LoggingSettings()

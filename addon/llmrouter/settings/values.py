@@ -90,6 +90,16 @@ def _looks_like_key(name: str) -> bool:
     return (has_prefix or is_one_word) and any(character.isdigit() for character in name)
 
 
+def _check_storage(url: str) -> str:
+    scheme, _, path = url.partition(":///")
+    if scheme != "sqlite" or not path.strip("/"):
+        raise ValueError(
+            "a file of SQLite is needed, such as sqlite:///state/llmrouter.db (four slashes: from the root)"
+        )
+    return url
+
+
+type StorageUrl = Annotated[str, AfterValidator(_check_storage)]
 type Host = Annotated[str, AfterValidator(_check_host)]
 type Url = Annotated[str, AfterValidator(_check_url)]
 type Policy = Annotated[str, AfterValidator(_check_policy), Field(json_schema_extra={"enum": list(POLICIES)})]

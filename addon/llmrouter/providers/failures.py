@@ -103,7 +103,7 @@ def _wait_s(outcome: Outcome, told: Told, headers: Mapping[str, str], text: str,
 def _failed(
     outcome: Outcome, told: Told, status: int | None, wait_s: float | None, member: str | None, secrets: tuple[str, ...]
 ) -> AttemptFailed:
-    message = redact(told.message, secrets)[:LONGEST_MESSAGE] or _without_message(status)
+    message = redact(told.message[: 4 * LONGEST_WORD], secrets)[:LONGEST_MESSAGE] or _without_message(status)
     error: dict[str, Any] | None = None
     if outcome is Outcome.CONTEXT_EXCEEDED:
         error = _error(message, error_words.REFUSAL, "messages", "context_length_exceeded")

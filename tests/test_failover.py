@@ -317,7 +317,7 @@ async def test_a_resting_target_is_left_alone_by_other_calls(tmp_path: Path) -> 
 
         assert told.answer.headers["x-llmrouter-attempts"] == "1"
         assert len(limited.requests) == 1
-        (left,) = router.decisions[-1].plan["left_out"]
+        (left,) = router.decisions[-1].to_record()["plan"]["left_out"]
         assert left["target"] == "limited/model-of-limited"
         assert "rate limited" in left["reason"]
 
@@ -355,7 +355,7 @@ async def test_the_breaker_opens_and_spares_the_dead_target(tmp_path: Path) -> N
             assert (await router.ask()).answer.status == 200
 
         assert len(dead.requests) == 2
-        assert "breaker is open" in router.decisions[-1].plan["left_out"][0]["reason"]
+        assert "breaker is open" in router.decisions[-1].to_record()["plan"]["left_out"][0]["reason"]
 
 
 @pytest.mark.parametrize("moment", ["before the head", "before content", "after content"])

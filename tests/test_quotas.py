@@ -15,7 +15,7 @@ MILLION: dict[str, Any] = {"input": 1_000_000, "output": 1_000_000}
 
 def reason(router: GatewayUnderTest) -> str:
     """Why the last call's plan left out its first target."""
-    plan = router.decisions[-1].plan
+    plan = router.decisions[-1].to_record()["plan"]
     return str(plan["left_out"][0]["reason"])
 
 

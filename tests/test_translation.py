@@ -61,7 +61,7 @@ async def test_what_has_meaning_goes_to_another_and_the_target_is_not_asked_so_a
         assert router.outcomes == [("a", "unsupported"), ("b", "success")]
         assert (await router.ask(logprobs=True)).answer.status == 200
         assert router.outcomes == [("b", "success")]
-        left = router.decisions[-1].plan["left_out"]
+        left = router.decisions[-1].to_record()["plan"]["left_out"]
         assert left == [{"target": "a/model-of-a", "reason": "it does not take: logprobs"}]
         assert (await router.ask()).answer.headers["x-llmrouter-provider"] == "a"
 
@@ -124,7 +124,7 @@ async def test_what_is_left_of_a_limit_is_recorded_and_an_empty_one_rests_the_ta
         (attempt,) = router.decisions[-1].to_record()["attempts"]
         assert (attempt["requests_left"], attempt["tokens_left"]) == (0, 900)
         assert (await router.ask()).answer.headers["x-llmrouter-provider"] == "b"
-        (left,) = router.decisions[-1].plan["left_out"]
+        (left,) = router.decisions[-1].to_record()["plan"]["left_out"]
         assert left["reason"] == "it rests (limit used up) for 50 s more"
 
 

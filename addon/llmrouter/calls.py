@@ -1,15 +1,16 @@
 """What a client asked: a Call, with the JSON it sent kept as it came."""
 
-from collections.abc import Iterator, KeysView, Mapping
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 from pydantic import SecretStr
 
 _split_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_split_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Endpoint(StrEnum):
@@ -79,12 +80,55 @@ class JsonObject(Mapping[str, Any]):
         member = self._members.get(name)
         return 0 if member is None else len(memoryview(member))
 
+    def items_of(self, name: str) -> Iterator[memoryview]:
+        """The JSON texts of an array's items, as they came; raises `ValueError` where the member is no array."""
+        try:
+            return map(memoryview, _split_items(self._members[name]))
+        except msgspec.MsgspecError as error:
+            raise ValueError(str(error)) from error
+
+    def text_of(self, name: str) -> memoryview:
+        """The JSON text of a member, as it came; empty where there is none."""
+        member = self._members.get(name)
+        return memoryview(b"") if member is None else memoryview(member)
+
     def encode(self, replace: Mapping[str, Any], without: frozenset[str] = frozenset()) -> bytes:
         """This object as JSON text, some members replaced or added, some left out, all others byte for byte."""
         members = {name: raw for name, raw in self._members.items() if name not in without}
         for name, value in replace.items():
             members[name] = msgspec.Raw(orjson.dumps(value))
         return msgspec.json.encode(members)
+
+
+class Beginning(NamedTuple):
+    """A prompt up to the end of one of its messages: a hash that means nothing outside this process, and its length."""
+
+    digest: int
+    characters: int
+
+
+class Beginnings:
+    """The beginnings of a prompt, shortest first, found when they are first asked for; the last one is all of it.
+
+    `parts` gives the prompt's parts in the order in which a model reads them.
+    """
+
+    __slots__ = ("_found", "_parts")
+
+    def __init__(self, parts: Callable[[], Iterable[memoryview]] = tuple) -> None:
+        self._parts = parts
+        self._found: tuple[Beginning, ...] | None = None
+
+    @property
+    def found(self) -> tuple[Beginning, ...]:
+        """All of them; Python's own hash of bytes is salted anew for each process."""
+        if self._found is None:
+            found, digest, characters = [], 0, 0
+            for part in self._parts():
+                digest, characters = hash((digest, bytes(part))), characters + len(part)
+                found.append(Beginning(digest, characters))
+            self._found = tuple(found)
+        return self._found
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +160,7 @@ class Call:
     and not what OpenAI does anyway; `tool_choice:forced` and `reasoning_effort:none` stand for these values, and
     `tools` for `functions`, too.
     `input_characters` is the length of the prompt's JSON text without media, for estimates; `max_output_tokens` is the
-    client's own limit.
+    client's own limit. `beginnings` are what a provider may still have of the prompt from an earlier turn.
     """
 
     id: str
@@ -131,3 +175,4 @@ class Call:
     max_output_tokens: int | None = None
     caller: Caller = Caller()
     preferences: Preferences = Preferences()
+    beginnings: Beginnings = field(default_factory=Beginnings)

@@ -15,7 +15,6 @@ from llmrouter.providers.wire import UpstreamRequest
 from llmrouter.replies import Chunk, Usage
 from llmrouter.routing.claims import Claim
 from llmrouter.routing.course import Course, Step
-from llmrouter.routing.gates import expected_ask
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
 from llmrouter.routing.quotas import Ask, QuotaBook
@@ -84,6 +83,7 @@ class _Run:
         self._retry = gateway.retry
         self._transports = gateway.transports
         self._gateway = gateway
+        self._expectation = self._router.estimates.expect(call, self.started)
         self._claim = Claim(gateway.quotas, self._ask_of, self.decision.at - self.started)
         self._plan: Plan | None = None
         self._ended = False
@@ -95,8 +95,8 @@ class _Run:
             self._claim.leave_line()
 
     async def _answer_from_first(self) -> Answer:
-        self._plan = plan = self._router.plan(self.call, self.started, self.decision.at, self._claim)
-        self.decision.plan = plan.to_record()
+        self._plan = plan = self._router.plan(self.call, self.started, self.decision.at, self._claim, self._expectation)
+        self.decision.plan = plan
         deadline = self.started + self._retry.deadline_seconds
         course = Course(self.call, plan, self._health, self._retry, deadline, self._claim)
         while (step := course.next(self._now())) is not None:
@@ -146,6 +146,7 @@ class _Run:
         self._note_content(attempt)
         self._attempt_ended(attempt, None, reply.usage)
         self._account(attempt.target, reply.usage)
+        self._learn(attempt.target, reply.usage)
         answer = self._answer(attempt)
         answer.body = reply.data
         self._add_money(answer.headers)
@@ -199,6 +200,7 @@ class _Run:
         else:
             self._attempt_ended(attempt, None, usage)
             self._account(attempt.target, usage)
+            self._learn(attempt.target, usage)
             self.end("answered", 200)
             yield chat.DONE
 
@@ -279,7 +281,12 @@ class _Run:
         return None if usage is None or sheet is None else sheet.cost_usd(usage, self.decision.at)
 
     def _ask_of(self, target: Target) -> Ask:
-        return expected_ask(self._router.prices.sheet(target), self.call, self.decision.at)
+        return self._router.ask(self._expectation, target, self.decision.at)
+
+    def _learn(self, target: Target, usage: Usage | None) -> None:
+        """An answer that came to its end tells what calls like this one use."""
+        if usage is not None:
+            self._router.estimates.learn(target, self.call, usage, self._now())
 
     def _answer(self, attempt: Attempt) -> Answer:
         target = attempt.target

@@ -10,6 +10,7 @@ from llmrouter.routing.course import Course, Step
 from llmrouter.routing.gates import Gate
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import LeftOut, Plan
+from llmrouter.routing.policies import Candidate
 from llmrouter.settings.model import BreakerSettings, RetrySettings
 from llmrouter.targets import Target
 from tests.routing.samples import call_of, target_of
@@ -34,7 +35,9 @@ class Drive:
         """The course, over a plan of these targets."""
         left_out = [LeftOut(t, "it rests", returns_at=self.health.available_at(t, self.now)) for t in self.resting]
         left_out += [LeftOut(target, "it cannot do: tools", Gate.DEMAND) for target in self.never]
-        plan = Plan(tuple(self.planned), tuple(left_out), "least_cost")
+        plan = Plan(
+            tuple(Candidate(t, None, None, n) for n, t in enumerate(self.planned)), tuple(left_out), "least_cost"
+        )
         return Course(call_of(), plan, self.health, self.retry, self.now + DEADLINE)
 
     def run(self, course: Course, **failures: list[AttemptFailed]) -> None:

@@ -5,14 +5,26 @@ from typing import Any
 import pytest
 
 from llmrouter.brands.dialect import Detour, Dialect
-from llmrouter.calls import Need, Preferences
-from llmrouter.routing.gates import Gate, expected_usd, refuse
+from llmrouter.calls import Call, Need, Preferences
+from llmrouter.routing.estimates import EstimateBook
+from llmrouter.routing.gates import Gate, Known, Refusal, refuse
 from llmrouter.routing.price_book import configured_sheet
 from llmrouter.settings.model import DataSettings, PriceSettings, RouteSettings
+from llmrouter.targets import Target
 from tests.routing.samples import brand_of, call_of, target_of
 
 WALL = 1_795_000_000.0
 TEN_DOLLARS = PriceSettings(input=10, output=10)
+
+
+def judged(
+    target: Target, call: Call, route: RouteSettings | None = None, unsupported: frozenset[str] = frozenset()
+) -> Refusal | None:
+    """The refusal of a call at a target that nothing was learned of but what it does not support."""
+    expected = EstimateBook().expect(call, 0.0).at(target)
+    sheet = None if target.price is None else configured_sheet(target.price)
+    cost_usd = None if sheet is None else sheet.estimate_usd(*expected[:3], WALL)
+    return refuse(target, call, route, Known(expected, cost_usd, unsupported))
 
 
 @pytest.mark.parametrize(
@@ -61,43 +73,33 @@ def test_what_is_refused_and_why(
 ) -> None:
     rule = RouteSettings(model="*", **route) if route else None
     made, asking = target_of("one/m", **target), call_of(**call)
-    sheet = None if made.price is None else configured_sheet(made.price)
-    refusal = refuse(made, asking, rule, expected_usd=expected_usd(sheet, asking, WALL))
+    refusal = judged(made, asking, rule)
     assert (None if refusal is None else refusal.reason) == reason
-
-
-@pytest.mark.parametrize(("limit", "output_tokens"), [(None, 500), (20, 20), (100_000, 500)])
-def test_the_expected_cost_takes_the_clients_limit_where_it_is_lower_than_the_usual_output(
-    limit: int | None, output_tokens: int
-) -> None:
-    sheet = configured_sheet(PriceSettings(input=4, output=10))
-    call = call_of(input_characters=4000, max_output_tokens=limit)
-    assert expected_usd(sheet, call, WALL) == pytest.approx((4 * 1000 + 10 * output_tokens) / 1_000_000)
 
 
 def test_what_the_dialect_refuses_or_lacks_leaves_the_target_out() -> None:
     target = target_of(brand=brand_of("b", refuses=frozenset({"logit_bias"}), lacks=frozenset({Need.VISION})))
-    assert refuse(target, call_of(), None) is None
+    assert judged(target, call_of()) is None
     asking = call_of(members=frozenset({"logit_bias", "stop"}), needs=frozenset({Need.VISION, Need.TOOLS}))
-    assert refuse(target, asking, None) == ("it does not take: logit_bias, vision", Gate.REQUEST)
+    assert judged(target, asking) == ("it does not take: logit_bias, vision", Gate.REQUEST)
 
 
 def test_the_owner_knows_better_than_the_table_what_a_model_can_do() -> None:
     brand = brand_of("b", lacks=frozenset({Need.VISION}))
     target = target_of(brand=brand, capabilities=frozenset({Need.VISION}))
-    assert refuse(target, call_of(needs=frozenset({Need.VISION})), None) is None
+    assert judged(target, call_of(needs=frozenset({Need.VISION}))) is None
 
 
 def test_a_detour_may_take_what_the_straight_way_refuses() -> None:
     detour = Detour(frozenset({"tools"}), Dialect(wire_format="openai_responses"))
     target = target_of(brand=brand_of("b", refuses=frozenset({"tools"}), detours=(detour,)))
-    assert refuse(target, call_of(members=frozenset({"tools"})), None) is None
+    assert judged(target, call_of(members=frozenset({"tools"}))) is None
 
 
 def test_what_was_learned_leaves_the_target_out_unless_it_can_be_done_without() -> None:
     call = call_of(members=frozenset({"temperature", "logprobs"}))
-    assert refuse(target_of(), call, None, frozenset({"temperature"})) is None
-    assert refuse(target_of(), call, None, frozenset({"temperature", "logprobs", "n"})) == (
+    assert judged(target_of(), call, None, frozenset({"temperature"})) is None
+    assert judged(target_of(), call, None, frozenset({"temperature", "logprobs", "n"})) == (
         "it does not take: logprobs",
         Gate.REQUEST,
     )
@@ -119,5 +121,5 @@ def test_prompts_go_only_where_the_route_lets_them(
     known: dict[str, Any], wanted: dict[str, Any], reason: str | None
 ) -> None:
     target = target_of(data=DataSettings(**known))
-    refusal = refuse(target, call_of(), RouteSettings(model="*", data=DataSettings(**wanted)))
+    refusal = judged(target, call_of(), RouteSettings(model="*", data=DataSettings(**wanted)))
     assert refusal == (None if reason is None else (reason, Gate.DEMAND))

@@ -132,6 +132,7 @@ def test_the_record_is_plain_json_even_for_a_rest_without_end() -> None:
     assert json.loads(json.dumps(record, allow_nan=False)) == {
         "policy": "least_cost",
         "targets": ["cheap/m", "unknown/m"],
+        "expected_usd": [0.0005, None],
         "unpriced": ["unknown/m"],
         "left_out": [{"target": "dear/m", "reason": "it rests (unauthorized) until the settings change"}],
     }

@@ -19,15 +19,13 @@ from llmrouter.discovery.unconfigured import settings_at_start
 from llmrouter.endpoints import chat
 from llmrouter.errors import InvalidRequest
 from llmrouter.routing.catalog import build_targets
-from llmrouter.routing.gates import expected_usd
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
+from llmrouter.routing.policies import Candidate
 from llmrouter.routing.price_book import PriceBook
-from llmrouter.routing.price_sheets import PriceSheet
 from llmrouter.settings.loader import SettingsError, load_settings
 from llmrouter.settings.location import default_model, find_config
 from llmrouter.settings.model import Settings
-from llmrouter.targets import Target
 
 _PING = '[{"role": "user", "content": "ping"}]'
 
@@ -65,15 +63,15 @@ def explain(
         catalogue = build_targets(settings, BRANDS, os.environ)
         book = PriceBook(catalogue.targets)
         asyncio.run(PriceRefresh(book, Clock().wall, KEPT_LISTINGS).load())
-        router, wall = Router(settings, catalogue, HealthBook(), book), Clock().wall()
-        plan = router.plan(call, 0.0, wall)
+        router = Router(settings, catalogue, HealthBook(), book)
+        plan = router.plan(call, 0.0, Clock().wall())
     except (SettingsError, InvalidRequest, click.UsageError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     if as_json:
         click.echo(json.dumps(plan.to_record() | {"warnings": list(catalogue.warnings)}, indent=2))
     else:
-        click.echo("\n".join(_lines(call, plan, router, settings, wall)))
+        click.echo("\n".join(_lines(call, plan, router, settings)))
 
 
 def _settings(config_file: Path | None) -> Settings:
@@ -104,7 +102,7 @@ def _json(value: str, option: str) -> Any:
         raise click.UsageError(f"{option} is not valid JSON: {error}") from error
 
 
-def _lines(call: Call, plan: Plan, router: Router, settings: Settings, wall: float) -> list[str]:
+def _lines(call: Call, plan: Plan, router: Router, settings: Settings) -> list[str]:
     route = router.catalogue.candidates(call.model).route
     lines = [
         f"{call.model}: {call.input_characters} characters of input, policy {plan.policy},"
@@ -112,9 +110,7 @@ def _lines(call: Call, plan: Plan, router: Router, settings: Settings, wall: flo
         f"needs: {', '.join(sorted(call.needs)) or 'nothing special'}",
         "",
     ]
-    lines += _table(
-        [_row(n, target, call, router.prices.sheet(target), wall) for n, target in enumerate(plan.targets, 1)]
-    )
+    lines += _table([_row(number, candidate, call, router) for number, candidate in enumerate(plan.candidates, 1)])
     if not plan.targets:
         is_passed = settings.unmatched == "passthrough" and not plan.left_out and route is None
         lines.append(
@@ -132,8 +128,9 @@ def _table(rows: list[Mapping[str, str]]) -> list[str]:
     return ["  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip() for row in rows]
 
 
-def _row(number: int, target: Target, call: Call, sheet: PriceSheet | None, wall: float) -> Mapping[str, str]:
-    cost = expected_usd(sheet, call, wall)
+def _row(number: int, candidate: Candidate, call: Call, router: Router) -> Mapping[str, str]:
+    target, cost = candidate.target, candidate.expected_usd
+    sheet = router.prices.sheet(target)
     return {
         "place": f"{number}.",
         "target": target.key,

@@ -1,11 +1,11 @@
 """POST /v1/chat/completions: a request's JSON becomes a Call; chunks become the stream that OpenAI's clients read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
-from llmrouter.calls import Call, Caller, Endpoint, JsonObject, Need, Preferences
+from llmrouter.calls import Beginnings, Call, Caller, Endpoint, JsonObject, Need, Preferences
 from llmrouter.errors import InvalidRequest
 from llmrouter.replies import Chunk
 
@@ -67,7 +67,15 @@ def parse(body: bytes, default_model: str, *, id: str, caller: Caller, preferenc
         max_output_tokens=next((limit for limit in limits if limit is not None), None),
         caller=caller,
         preferences=preferences,
+        beginnings=Beginnings(lambda: _parts(fields)),
     )
+
+
+def _parts(fields: JsonObject) -> Iterator[memoryview]:
+    """The prompt in the order in which providers read it: what tools there are, then each message."""
+    yield fields.text_of("tools")
+    yield fields.text_of("functions")
+    yield from fields.items_of("messages")
 
 
 def _read_object(body: bytes) -> JsonObject:

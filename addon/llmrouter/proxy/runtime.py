@@ -17,6 +17,7 @@ from llmrouter.discovery.unconfigured import STATE, settings_from
 from llmrouter.gateway import Gateway
 from llmrouter.providers.formats import WIRE_FORMATS
 from llmrouter.routing.catalog import Catalogue, build_targets
+from llmrouter.routing.estimates import EstimateBook
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.price_book import PriceBook
@@ -45,6 +46,7 @@ class Runtime:
         self._upstream = Upstream()
         self._health = HealthBook()
         self._quotas = QuotaBook()
+        self._estimates = EstimateBook()
         self._log: DecisionLog | None = None
         self._source = IndexSource.of_environment(environ, STATE)
         self._stamp = self._stamp_now()
@@ -54,7 +56,7 @@ class Runtime:
         self._price_refresh = PriceRefresh(self._prices, self._clock.wall, KEPT_LISTINGS)
         self._lookouts: list[asyncio.Task[None]] = []
         self.gateway = Gateway(
-            router=Router(self.settings, catalogue, self._health, self._prices),
+            router=Router(self.settings, catalogue, self._health, self._prices, self._estimates),
             retry=self.settings.retry,
             health=self._health,
             transports={
@@ -134,7 +136,7 @@ class Runtime:
         self._health.reload(catalogue.targets)
         self._quotas.reload(catalogue.targets, limits_of(settings))
         self._prices = self._prices.for_targets(catalogue.targets)
-        self.gateway.router = Router(settings, catalogue, self._health, self._prices)
+        self.gateway.router = Router(settings, catalogue, self._health, self._prices, self._estimates)
         self._price_refresh.take(self._prices)
         self.gateway.retry = settings.retry
         if log_changed:

@@ -5,16 +5,9 @@ from typing import NamedTuple
 
 from llmrouter.brands.members import DISPENSABLE
 from llmrouter.calls import Call
-from llmrouter.routing.price_sheets import PriceSheet
-from llmrouter.routing.quotas import Ask
+from llmrouter.routing.estimates import Expected
 from llmrouter.settings.model import RouteSettings
 from llmrouter.targets import Target
-
-# English has about five characters a token on today's tokenizers, other scripts and code fewer (provider reference,
-# section 14). The gate uses more: to leave out a target that could have served is worse than one refused attempt.
-_MOST_CHARACTERS_PER_TOKEN = 6
-_CHARACTERS_PER_TOKEN = 4
-_EXPECTED_OUTPUT_TOKENS = 500
 
 
 class Gate(StrEnum):
@@ -33,30 +26,30 @@ class Refusal(NamedTuple):
     gate: Gate
 
 
-def refuse(
-    target: Target,
-    call: Call,
-    route: RouteSettings | None,
-    learned: frozenset[str] = frozenset(),
-    expected_usd: float | None = None,
-) -> Refusal | None:
-    """Why a target must not or cannot serve a call, whatever its health; None where it can.
+class Known(NamedTuple):
+    """What is known of a call at one target: what it would use there, what that costs (None: the price is not known),
+    and which of its members the target has refused before."""
 
-    `learned` are members that the target has refused before, `expected_usd` is what the call would cost there, None
-    where the price is not known.
-    """
+    expected: Expected
+    expected_usd: float | None = None
+    unsupported: frozenset[str] = frozenset()
+
+
+def refuse(target: Target, call: Call, route: RouteSettings | None, known: Known) -> Refusal | None:
+    """Why a target must not or cannot serve a call, whatever its health; None where it can."""
     pinned = call.preferences.provider
     if pinned is not None and target.provider != pinned:
         return Refusal(f"the client asked for provider {pinned}", Gate.DEMAND)
     if target.capabilities is not None and (missing := call.needs - target.capabilities):
         return Refusal(f"it cannot do: {', '.join(sorted(missing))}", Gate.REQUEST)
-    if unable := _unable(target, call, learned):
+    if unable := _unable(target, call, known.unsupported):
         return Refusal(f"it does not take: {', '.join(sorted(unable))}", Gate.REQUEST)
-    least_tokens = call.input_characters // _MOST_CHARACTERS_PER_TOKEN
+    # To leave out a target that could have served is worse than one refused attempt.
+    least_tokens = known.expected.least_input_tokens
     if target.context_window is not None and least_tokens > target.context_window:
         text = f"the prompt has at least {least_tokens} tokens, and its window is {target.context_window}"
         return Refusal(text, Gate.WINDOW)
-    unwanted = (None if route is None else _unfit(target, route)) or _too_dear(call, expected_usd)
+    unwanted = (None if route is None else _unfit(target, route)) or _too_dear(call, known.expected_usd)
     return None if unwanted is None else Refusal(unwanted, Gate.DEMAND)
 
 
@@ -95,21 +88,3 @@ def _too_dear(call: Call, expected_usd: float | None) -> str | None:
     if expected_usd <= limit:
         return None
     return f"it would cost about ${expected_usd:.6f}, and the client allows ${limit:g}"
-
-
-def expected_ask(sheet: PriceSheet | None, call: Call, wall: float) -> Ask:
-    """What the call would use: the tokens that it may come to, and the dollars that it is expected to cost."""
-    output = _EXPECTED_OUTPUT_TOKENS if call.max_output_tokens is None else call.max_output_tokens
-    return Ask(call.input_characters // _CHARACTERS_PER_TOKEN + output, expected_usd(sheet, call, wall))
-
-
-def expected_usd(sheet: PriceSheet | None, call: Call, wall: float) -> float | None:
-    """What the call would cost by these prices, by a first guess at its tokens; None where the price is not known.
-
-    `wall` is Unix seconds.
-    """
-    if sheet is None:
-        return None
-    output = call.max_output_tokens
-    expected = _EXPECTED_OUTPUT_TOKENS if output is None else min(output, _EXPECTED_OUTPUT_TOKENS)
-    return sheet.estimate_usd(call.input_characters / _CHARACTERS_PER_TOKEN, 0, expected, wall)

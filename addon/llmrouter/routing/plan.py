@@ -11,11 +11,12 @@ from llmrouter.errors import InvalidRequest
 from llmrouter.routing.breaker import BreakerState
 from llmrouter.routing.catalog import LONGEST_NAME, Catalogue
 from llmrouter.routing.claims import Claim, no_claim
-from llmrouter.routing.gates import Gate, expected_usd, refuse
+from llmrouter.routing.estimates import EstimateBook, Expectation
+from llmrouter.routing.gates import Gate, Known, refuse
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.policies import POLICIES, Candidate
 from llmrouter.routing.price_book import PriceBook
-from llmrouter.routing.quotas import QuotaState, QuotaVerdict
+from llmrouter.routing.quotas import Ask, QuotaState, QuotaVerdict
 from llmrouter.settings.model import RouteSettings, Settings
 from llmrouter.targets import Target
 
@@ -32,22 +33,31 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a call may do: `targets` in order, `left_out` with reasons, and the policy that ordered them.
+    """What a call may do: `candidates` in order, `left_out` with reasons, and the policy that ordered them.
 
-    `unpriced` are the keys of those whose price is not known.
+    `expectation` is what the call is expected to use.
     """
 
-    targets: tuple[Target, ...]
+    candidates: tuple[Candidate, ...]
     left_out: tuple[LeftOut, ...]
     policy: str
-    unpriced: tuple[str, ...] = ()
+    expectation: Expectation | None = None
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Those that may be tried, in order."""
+        return tuple(candidate.target for candidate in self.candidates)
 
     def to_record(self) -> dict[str, Any]:
-        """The plan as plain JSON values, for the decision record; `unpriced` are targets whose price is not known."""
+        """The plan as plain JSON values, for the decision record.
+
+        `expected_usd` stand in the order of `targets`; `unpriced` are the targets whose price is not known.
+        """
         return {
             "policy": self.policy,
-            "targets": [target.key for target in self.targets],
-            "unpriced": list(self.unpriced),
+            "targets": [candidate.target.key for candidate in self.candidates],
+            "expected_usd": [_rounded(candidate.expected_usd) for candidate in self.candidates],
+            "unpriced": [c.target.key for c in self.candidates if c.expected_usd is None],
             "left_out": [{"target": left.target.key, "reason": left.reason} for left in self.left_out],
         }
 
@@ -55,19 +65,35 @@ class Plan:
 class Router:
     """Makes plans under one configuration; policies keep whose turn it is as long as the configuration lasts."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, health: HealthBook, prices: PriceBook) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        health: HealthBook,
+        prices: PriceBook,
+        estimates: EstimateBook | None = None,
+    ) -> None:
         self.catalogue = catalogue
         self.prices = prices
+        self.estimates = estimates or EstimateBook()
         self._health = health
         self._default_policy = settings.policy
         self._policies = {name: make() for name, make in POLICIES.items()}
 
-    def plan(self, call: Call, now: float, wall: float, claim: Claim | None = None) -> Plan:
+    def plan(
+        self,
+        call: Call,
+        now: float,
+        wall: float,
+        claim: Claim | None = None,
+        expectation: Expectation | None = None,
+    ) -> Plan:
         """The plan of a call at `now` (monotonic seconds), which is `wall` in Unix seconds, under its claim's quotas.
 
+        `expectation` is what the call is expected to use, where that was asked before.
         Raises `InvalidRequest` where the call's headers name an unknown policy or provider.
         """
-        claim = claim or no_claim()
+        claim, expectation = claim or no_claim(), expectation or self.estimates.expect(call, now)
         found = self.catalogue.candidates(call.model)
         policy = self._choose_policy(call, found.route)
         if (pinned := call.preferences.provider) is not None and pinned not in self.catalogue.providers:
@@ -76,8 +102,10 @@ class Router:
         fit: list[Candidate] = []
         left_out: list[LeftOut] = []
         for position, target in enumerate(found.targets):
-            cost_usd = expected_usd(self.prices.sheet(target), call, wall)
-            refusal = refuse(target, call, found.route, self._health.unsupported(target, now), cost_usd)
+            expected, sheet = expectation.at(target), self.prices.sheet(target)
+            cost_usd = None if sheet is None else sheet.estimate_usd(*expected[:3], wall)
+            facts = Known(expected, cost_usd, self._health.unsupported(target, now))
+            refusal = refuse(target, call, found.route, facts)
             left = self._resting(target, now) if refusal is None else LeftOut(target, *refusal)
             quota = claim.check(target, now)
             left = left or _over_quota(target, quota, now)
@@ -86,9 +114,15 @@ class Router:
             else:
                 latency = self._health.first_content_s(target)
                 fit.append(Candidate(target, cost_usd, latency, position, quota.wait_s))
-        unpriced = tuple(candidate.target.key for candidate in fit if candidate.expected_usd is None)
         ordered = tuple(self._in_order(fit, policy, call.model[:LONGEST_NAME]))
-        return Plan(ordered, tuple(left_out), policy, unpriced)
+        return Plan(ordered, tuple(left_out), policy, expectation)
+
+    def ask(self, expectation: Expectation, target: Target, wall: float) -> Ask:
+        """What a call asks of a target's quotas: the tokens that it may come to, and the dollars it is expected to
+        cost."""
+        expected, sheet = expectation.at(target), self.prices.sheet(target)
+        tokens = round(expected.input_tokens + expectation.most_output_tokens)
+        return Ask(tokens, None if sheet is None else sheet.estimate_usd(*expected[:3], wall))
 
     def _choose_policy(self, call: Call, route: RouteSettings | None) -> str:
         name = call.preferences.policy
@@ -99,11 +133,10 @@ class Router:
             raise InvalidRequest(f"'x-llmrouter-policy' names no policy: {name!r}. There are: {known}.")
         return name
 
-    def _in_order(self, fit: list[Candidate], policy: str, model: str) -> Iterable[Target]:
+    def _in_order(self, fit: list[Candidate], policy: str, model: str) -> Iterable[Candidate]:
         fit.sort(key=lambda candidate: (candidate.target.priority, candidate.position))
         for _, tier in groupby(fit, key=lambda candidate: candidate.target.priority):
-            for candidate in self._policies[policy].order(list(tier), model):
-                yield candidate.target
+            yield from self._policies[policy].order(list(tier), model)
 
     def _resting(self, target: Target, now: float) -> LeftOut | None:
         rest = self._health.resting(target, now)
@@ -117,6 +150,10 @@ class Router:
         if breaker.state(now) is BreakerState.HALF_OPEN:
             return LeftOut(target, "its breaker is half-open and a probe is under way", returns_at=now + wait_s)
         return LeftOut(target, f"its breaker is open for {wait_s:.0f} s more", returns_at=now + wait_s)
+
+
+def _rounded(usd: float | None) -> float | None:
+    return None if usd is None else float(f"{usd:.3g}")
 
 
 def _over_quota(target: Target, quota: QuotaVerdict, now: float) -> LeftOut | None:

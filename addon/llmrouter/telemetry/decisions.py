@@ -4,17 +4,25 @@ import logging
 import queue
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import orjson
 
 from llmrouter.replies import Usage
 
 logger = logging.getLogger(__name__)
+
+
+class PlanRecord(Protocol):
+    """A plan that is written down only where somebody wants to read it."""
+
+    def to_record(self) -> dict[str, Any]:
+        """The plan as plain JSON values."""
+        ...
 
 
 @dataclass(slots=True)
@@ -48,7 +56,7 @@ class Decision:
     endpoint: str
     model: str
     stream: bool
-    plan: Mapping[str, Any] = field(default_factory=dict)
+    plan: PlanRecord | None = None
     attempts: list[AttemptRecord] = field(default_factory=list)
     result: str = "failed"
     status: int | None = None
@@ -73,7 +81,7 @@ class Decision:
             "status": self.status,
             "answered_by": self.answered_by,
             "seconds": round(self.seconds, 4),
-            "plan": self.plan,
+            "plan": {} if self.plan is None else self.plan.to_record(),
             "attempts": [_attempt_record(attempt) for attempt in self.attempts],
             "usage": None
             if usage is None

@@ -1,0 +1,155 @@
+"""What a call is expected to use at a target: tokens in and out, and how many of them cost less because it has them.
+
+Both are learned from what answers report. Ratios and means are weighted by what was seen, the latest counting most, and
+begin with a first guess that counts like a few calls.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cachetools import LRUCache
+
+from llmrouter.calls import Call, Need
+from llmrouter.replies import Usage
+from llmrouter.routing.prompt_cache import PromptCaches
+from llmrouter.targets import Target
+
+FIRST_CHARACTERS_PER_TOKEN = 4.0
+"""English has about five characters a token on today's tokenizers, other scripts, code and JSON fewer (provider
+reference, section 14)."""
+
+FIRST_OUTPUT_TOKENS = 500.0
+_MOST_CHARACTERS_PER_TOKEN = 6.0
+# What a learned ratio may be wrong by for one prompt, before a target is left out for its window.
+_MARGIN = 1.5
+_BOUNDS = (0.5, 12.0)
+_FIRST_GUESS_TOKENS = 500.0
+_ENOUGH_TOKENS = 5_000.0
+_FIRST_GUESS_CALLS = 3.0
+# Each call takes a fiftieth from what came before: about the last fifty count.
+_KEPT = 0.98
+_MEDIA = frozenset({Need.VISION, Need.AUDIO, Need.FILES})
+_REMEMBERED_MODELS = 1024
+_LONGEST_NAME = 256
+_LARGEST_OUTPUT = 1_000_000
+
+
+@dataclass(slots=True)
+class _Ratio:
+    """Characters for each token of input at one target."""
+
+    characters: float = FIRST_CHARACTERS_PER_TOKEN * _FIRST_GUESS_TOKENS
+    tokens: float = _FIRST_GUESS_TOKENS
+    value: float = FIRST_CHARACTERS_PER_TOKEN
+    widest: float = _MOST_CHARACTERS_PER_TOKEN
+
+    def learn(self, characters: int, tokens: int) -> None:
+        low, high = _BOUNDS
+        # A prompt that the provider adds to, or pictures told by URL, would spoil the ratio of plain text.
+        tokens_within = min(max(tokens, characters / high), characters / low)
+        self.characters = self.characters * _KEPT + characters
+        self.tokens = self.tokens * _KEPT + tokens_within
+        self.value = self.characters / self.tokens
+        self.widest = self.value * _MARGIN
+        if self.tokens < _ENOUGH_TOKENS:
+            self.widest = max(self.widest, _MOST_CHARACTERS_PER_TOKEN)
+
+
+@dataclass(slots=True)
+class _Mean:
+    """Tokens of output for one requested model."""
+
+    total: float = FIRST_OUTPUT_TOKENS * _FIRST_GUESS_CALLS
+    calls: float = _FIRST_GUESS_CALLS
+
+    def learn(self, tokens: int) -> None:
+        self.total = self.total * _KEPT + min(tokens, _LARGEST_OUTPUT)
+        self.calls = self.calls * _KEPT + 1
+
+
+class Expected(NamedTuple):
+    """What a call is expected to use at one target; `cached_tokens` are part of `input_tokens`.
+
+    `least_input_tokens` is what the prompt comes to if it is unusually easy to tokenize.
+    """
+
+    input_tokens: float
+    cached_tokens: float
+    output_tokens: float
+    least_input_tokens: int
+
+
+@dataclass(slots=True)
+class Expectation:
+    """What one call is expected to use anywhere, made once for each plan.
+
+    `most_output_tokens` is the client's own limit, or what is expected where it has none.
+    """
+
+    characters: int
+    output_tokens: float
+    most_output_tokens: float
+    held: Mapping[str, int]
+    caches: PromptCaches
+    ratios: Mapping[str, _Ratio]
+    _unlearned: Expected = field(init=False)
+
+    def __post_init__(self) -> None:
+        characters = self.characters
+        self._unlearned = Expected(
+            characters / FIRST_CHARACTERS_PER_TOKEN,
+            0.0,
+            self.output_tokens,
+            int(characters / _MOST_CHARACTERS_PER_TOKEN),
+        )
+
+    def at(self, target: Target) -> Expected:
+        """What is expected at a target."""
+        key = target.key
+        ratio, held = self.ratios.get(key), self.held.get(key, 0) and self.held[key] * self.caches.yield_of(key)
+        if ratio is None:
+            if not held:
+                return self._unlearned
+            return self._unlearned._replace(cached_tokens=held / FIRST_CHARACTERS_PER_TOKEN)
+        value, characters = ratio.value, self.characters
+        cached = min(held, characters) / value if held else 0.0
+        return Expected(characters / value, cached, self.output_tokens, int(characters / ratio.widest))
+
+
+class EstimateBook:
+    """What was learned from answers: about the targets' tokenizers and caches, and about what models answer."""
+
+    def __init__(self) -> None:
+        self._ratios: dict[str, _Ratio] = {}
+        self._outputs: LRUCache[str, _Mean] = LRUCache(_REMEMBERED_MODELS)
+        self._caches = PromptCaches()
+
+    def expect(self, call: Call, now: float) -> Expectation:
+        """What a call is expected to use, at `now` (monotonic seconds)."""
+        mean = self._outputs.get(call.model)
+        expected = FIRST_OUTPUT_TOKENS if mean is None else mean.total / mean.calls
+        limit = call.max_output_tokens
+        return Expectation(
+            characters=call.input_characters,
+            output_tokens=expected if limit is None else min(expected, limit),
+            most_output_tokens=expected if limit is None else limit,
+            held=self._caches.held(call.beginnings.found, call.caller, now),
+            caches=self._caches,
+            ratios=self._ratios,
+        )
+
+    def learn(self, target: Target, call: Call, usage: Usage, now: float) -> None:
+        """Takes note of what an answer reported."""
+        if usage.output_tokens and len(call.model) <= _LONGEST_NAME:
+            if (mean := self._outputs.get(call.model)) is None:
+                mean = self._outputs[call.model] = _Mean()
+            mean.learn(usage.output_tokens)
+        if usage.input_tokens and call.input_characters and not call.needs & _MEDIA:
+            if (ratio := self._ratios.get(target.key)) is None:
+                ratio = self._ratios[target.key] = _Ratio()
+            ratio.learn(call.input_characters, usage.input_tokens)
+        beginnings, caches = call.beginnings.found, self._caches
+        if usage.input_tokens and (held := caches.held(beginnings, call.caller, now).get(target.key)):
+            caches.learn_yield(target, held / beginnings[-1].characters, usage.cached_tokens / usage.input_tokens)
+        caches.note(target, beginnings, call.caller, now)

@@ -18,6 +18,7 @@ from llmrouter.routing.course import Course, Step
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
 from llmrouter.routing.quotas import Ask, QuotaBook
+from llmrouter.routing.vitals import Answered
 from llmrouter.settings.model import RetrySettings
 from llmrouter.targets import Target
 from llmrouter.telemetry.decisions import AttemptRecord, Decision, Observer
@@ -246,7 +247,11 @@ class _Run:
             record.status, record.message = failure.status, failure.message
         self.decision.attempts.append(record)
         wait_s = None if failure is None else failure.retry_after_s
-        self._health.record(attempt.target, outcome, wait_s, attempt.first_content_s, now, attempt.started)
+        answered = None
+        if failure is None and attempt.first_content_s is not None:
+            tokens = None if usage is None else usage.output_tokens
+            answered = Answered(attempt.first_content_s, now - attempt.started, tokens, self.call.stream)
+        self._health.record(attempt.target, outcome, wait_s, answered, now, attempt.started)
 
     def _safe(self, attempt: Attempt, text: str) -> str:
         secrets = (attempt.target.credential, self.call.caller.authorization)

@@ -1,9 +1,16 @@
 """The addon's hooks by themselves: what must hold whatever order mitmproxy calls them in."""
 
-from mitmproxy.test import tflow
+import json
+from pathlib import Path
 
+import pytest
+from mitmproxy.test import taddons, tflow
+
+from llmrouter.calls import Caller, Preferences
+from llmrouter.endpoints import chat
 from llmrouter.proxy.addon import LLMRouter
 from llmrouter.proxy.exchange import Exchange
+from llmrouter.proxy.runtime import Runtime
 
 
 async def test_a_request_that_lost_its_exchange_goes_nowhere() -> None:
@@ -25,3 +32,21 @@ async def test_a_flow_that_is_killed_ends_its_call() -> None:
 
     assert exchange._is_abandoned is True
     assert router._exchanges == {}
+
+
+async def test_the_last_decisions_can_be_read_by_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are the lines of the decision log, the latest first."""
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "providers.yaml"
+    config.write_text("providers: [{type: echo}]\nlogging: {decisions: 'off'}\n")
+    router = LLMRouter()
+    with taddons.context(router) as context:
+        assert context.master.commands.execute("llmrouter.decisions") == []
+        router._runtime = runtime = Runtime(config, {})
+        for id in ("req-1", "req-2"):
+            body = b'{"messages": [{"role": "user", "content": "ping"}]}'
+            call = chat.parse(body, "gpt-4o", id=id, caller=Caller(), preferences=Preferences())
+            await runtime.gateway.answer(call)
+        lines = context.master.commands.execute("llmrouter.decisions")
+        await runtime.close()
+    assert [json.loads(line)["id"] for line in lines] == ["req-2", "req-1"]

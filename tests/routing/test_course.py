@@ -11,6 +11,7 @@ from llmrouter.routing.gates import Gate
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import LeftOut, Plan
 from llmrouter.routing.policies import Candidate
+from llmrouter.routing.vitals import Answered
 from llmrouter.settings.model import BreakerSettings, RetrySettings
 from llmrouter.targets import Target
 from tests.routing.samples import call_of, target_of
@@ -54,7 +55,9 @@ class Drive:
             name = step.target.provider
             self.log.append(f"{name}!" if step.is_last_resort else name)
             if not failures.get(name):
-                self.health.record(step.target, Outcome.SUCCESS, None, 0.1, self.now)
+                self.health.record(
+                    step.target, Outcome.SUCCESS, None, Answered(0.1, 0.1, None, is_stream=True), self.now
+                )
                 self.log.append("ok")
                 return
             failure = failures[name].pop(0)

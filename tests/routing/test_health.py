@@ -1,16 +1,19 @@
 """What is remembered between calls: rests, breakers, and the time to the first content."""
 
+import json
 import logging
 import math
+from typing import Any
 
 import pytest
 
 from llmrouter.errors import Outcome
 from llmrouter.routing.breaker import BreakerState
 from llmrouter.routing.health import HealthBook, Resting
+from llmrouter.routing.vitals import UNKNOWN, Answered
 from llmrouter.settings.model import BreakerSettings
 from llmrouter.targets import Target
-from tests.routing.samples import target_of
+from tests.routing.samples import BRANDS, target_of
 
 TARGET = target_of("one/m", breaker=BreakerSettings(failure_threshold=2, recovery_seconds=30))
 SIBLING = target_of("one/other")
@@ -33,7 +36,7 @@ def record(
 def test_a_target_nobody_asked_yet_may_be_asked_at_once() -> None:
     book = HealthBook()
     assert book.resting(TARGET, 5) is None
-    assert (book.available_at(TARGET, 5), book.first_content_s(TARGET)) == (5, None)
+    assert (book.available_at(TARGET, 5), book.figures(TARGET, 5)) == (5, UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -182,24 +185,139 @@ def test_a_target_is_available_when_both_its_rest_and_its_breaker_allow() -> Non
     assert book.available_at(TARGET, 0) == 50
 
 
-def test_the_time_to_first_content_is_averaged_with_the_newest_counting_a_fifth() -> None:
+def test_how_fast_and_how_often_is_known_by_observations_that_lose_half_their_weight_in_ten_minutes() -> None:
     book = HealthBook()
-    book.record(TARGET, Outcome.SUCCESS, None, 1.0, 0)
-    assert book.first_content_s(TARGET) == 1.0
-    book.record(TARGET, Outcome.SUCCESS, None, 2.0, 1)
-    assert book.first_content_s(TARGET) == pytest.approx(1.2)
-    record(book, Outcome.TIMED_OUT)
-    assert book.first_content_s(TARGET) == pytest.approx(1.2)
+    book.record(TARGET, Outcome.SUCCESS, None, Answered(1.0, 3.0, 100, is_stream=True), 0)
+    assert book.figures(TARGET, 0) == (1.0, None, 50.0, 0.0, 0.0)
+    book.record(TARGET, Outcome.SUCCESS, None, Answered(4.0, 5.0, 100, is_stream=True), 600)
+    record(book, Outcome.TIMED_OUT, now=600)
+    figures = book.figures(TARGET, 600)
+    assert figures.first_content_s == pytest.approx((1.0 / 2 + 4.0) / 1.5)
+    assert figures.tokens_per_s == pytest.approx((50 / 2 + 100) / 1.5)
+    assert figures.error_rate == pytest.approx(1 / 2.5)
+
+
+def test_whole_answers_and_streams_are_timed_apart() -> None:
+    """A whole answer has no first content before its end; what is known of the other kind is better than nothing."""
+    book = HealthBook()
+    book.record(TARGET, Outcome.SUCCESS, None, Answered(9.0, 9.0, 500, is_stream=False), 0)
+    assert book.figures(TARGET, 0).latency_s(is_stream=True) == 9.0
+    book.record(TARGET, Outcome.SUCCESS, None, Answered(0.5, 9.0, 500, is_stream=True), 0)
+    figures = book.figures(TARGET, 0)
+    assert [figures.latency_s(is_stream=kind) for kind in (True, False)] == [0.5, 9.0]
+    assert figures.tokens_per_s == pytest.approx(500 / 8.5)
+
+
+def test_a_few_tokens_tell_no_speed() -> None:
+    book = HealthBook()
+    book.record(TARGET, Outcome.SUCCESS, None, Answered(0.5, 0.6, 19, is_stream=True), 0)
+    book.record(TARGET, Outcome.SUCCESS, None, Answered(0.5, 0.51, 500, is_stream=True), 0)
+    assert book.figures(TARGET, 0).tokens_per_s is None
+
+
+def test_limits_are_counted_apart_from_failures() -> None:
+    book = HealthBook()
+    record(book, Outcome.RATE_LIMITED)
+    book.record(TARGET, Outcome.SUCCESS, None, None, 0)
+    assert (book.figures(TARGET, 0).error_rate, book.figures(TARGET, 0).limited_rate) == (0.0, 0.5)
+
+
+def test_after_an_hour_without_a_call_nothing_is_known() -> None:
+    book = HealthBook()
+    book.record(TARGET, Outcome.SUCCESS, None, Answered(1.0, 3.0, 100, is_stream=True), 0)
+    assert book.figures(TARGET, 3600).first_content_s == 1.0
+    assert book.figures(TARGET, 3601) == UNKNOWN
+
+
+def restarted(book: HealthBook, now: float, age_s: float) -> HealthBook:
+    """The book of a router that starts `age_s` seconds later, when its own clock shows 1000."""
+    rows = json.loads(json.dumps(book.snapshot(now), allow_nan=False))
+    fresh = HealthBook()
+    fresh.restore(((name, age_s, row) for name, row in rows), [TARGET, SIBLING], 1000)
+    return fresh
+
+
+def test_what_is_known_outlasts_a_restart_and_goes_on_ageing() -> None:
+    book = HealthBook()
+    book.record(TARGET, Outcome.SUCCESS, None, Answered(1.0, 3.0, 100, is_stream=True), 0)
+    record(book, Outcome.RATE_LIMITED, 100)
+    book.learn_unsupported(SIBLING, "logprobs", 0)
+    for _ in range(2):
+        record(book, Outcome.SERVER_ERROR, target=SIBLING)
+
+    fresh = restarted(book, 10, 20)
+    assert fresh.figures(TARGET, 1000).first_content_s == 1.0
+    assert fresh.figures(TARGET, 1000 + 3571) == UNKNOWN
+    assert rest_s(fresh, TARGET, 1000) == 70, "of its rest ten seconds were over, and twenty went by"
+    assert fresh.unsupported(SIBLING, 1000) == {"logprobs"}
+    assert fresh.unsupported(SIBLING, 1000 + 24 * 3600) == frozenset()
+
+
+def test_an_open_breaker_stays_open_over_a_restart() -> None:
+    book = HealthBook()
+    for _ in range(2):
+        record(book, Outcome.SERVER_ERROR)
+    fresh = restarted(book, 10, 5)
+    assert fresh.breaker(TARGET).state(1000) is BreakerState.OPEN
+    assert fresh.available_at(TARGET, 1000) == 1015
+    assert fresh.breaker(TARGET).try_acquire(1015)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNAUTHORIZED, Outcome.OUT_OF_CREDIT])
+def test_who_corrects_a_key_or_pays_may_start_the_router_again(outcome: Outcome) -> None:
+    book = HealthBook()
+    record(book, outcome)
+    assert restarted(book, 0, 1).resting(TARGET, 1000) is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"vitals": {"error_rate": [1, "x", 2]}},
+        {"vitals": {"error_rate": [1]}},
+        {"vitals": {"error_rate": [-1, 0, 0]}},
+        {"vitals": 3},
+        {"rests_s": "soon"},
+        {"unsupported": ["logprobs"]},
+        {"opens_again_in_s": {}},
+    ],
+)
+def test_rows_that_make_no_sense_are_left_out_and_told(row: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    book = HealthBook()
+    book.restore([("one/m", 0, row), ("gone/m", 0, row)], [TARGET], 1000)
+    assert book.resting(TARGET, 1000) is None
+    assert [record.message[:30] for record in caplog.records] == ["What was known of one/m is not"]
+
+
+def test_what_mocks_do_is_not_kept() -> None:
+    book, mock = HealthBook(), target_of("mock/echo", brand=BRANDS["echo"])
+    book.reload([mock])
+    record(book, Outcome.SERVER_ERROR, target=mock)
+    assert book.snapshot(0) == []
+
+
+def test_a_good_sign_from_elsewhere_lets_a_probe_through() -> None:
+    """A list of models that can be had again shortens the wait; the call that follows has the last word."""
+    book = HealthBook()
+    for _ in range(2):
+        record(book, Outcome.UNREACHABLE)
+    book.let_probe(TARGET, 1)
+    assert book.breaker(TARGET).state(1) is BreakerState.HALF_OPEN
+    assert book.breaker(TARGET).try_acquire(1)
+    assert not book.breaker(TARGET).try_acquire(1)
+    record(book, Outcome.UNREACHABLE, now=1)
+    book.let_probe(TARGET, 2)
+    assert book.breaker(TARGET).state(2) is BreakerState.OPEN, "the sign was wrong once"
 
 
 def test_a_reload_keeps_what_is_known_of_targets_that_stay_and_drops_the_others() -> None:
     book, kept = HealthBook(), target_of("one/m", breaker=BreakerSettings(failure_threshold=3))
     for target in (TARGET, STRANGER):
-        book.record(target, Outcome.SERVER_ERROR, None, 0.5, 0)
+        book.record(target, Outcome.SERVER_ERROR, None, None, 0)
         record(book, Outcome.RATE_LIMITED, 100, target=target)
     book.reload([kept])
-    assert (book.first_content_s(kept), rest_s(book, kept, 0)) == (0.5, 100)
-    assert (book.first_content_s(STRANGER), book.resting(STRANGER, 0)) == (None, None)
+    assert (book.figures(kept, 0).error_rate, rest_s(book, kept, 0)) == (1.0, 100)
+    assert (book.figures(STRANGER, 0), book.resting(STRANGER, 0)) == (UNKNOWN, None)
     record(book, Outcome.SERVER_ERROR, target=kept)
     assert book.breaker(kept).state(0) is BreakerState.CLOSED, "the new threshold is 3"
     record(book, Outcome.SERVER_ERROR, target=kept)

@@ -8,6 +8,7 @@ import pytest
 from llmrouter.calls import Need, Preferences
 from llmrouter.errors import InvalidRequest, Outcome
 from llmrouter.routing.health import HealthBook
+from llmrouter.routing.vitals import Answered
 from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of
 
 WALL = 1_795_000_000.0
@@ -46,7 +47,7 @@ def test_learned_latency_decides_under_least_latency() -> None:
     health = HealthBook()
     router = router_of(echo("slow"), echo("fast"), health=health, policy="least_latency")
     for target, seconds in zip(router.catalogue.targets, (2.0, 0.5), strict=True):
-        health.record(target, Outcome.SUCCESS, None, seconds, 0)
+        health.record(target, Outcome.SUCCESS, None, Answered(seconds, seconds, None, is_stream=False), 0)
     assert keys_of(router.plan(call_of(), 0, WALL)) == ["fast/echo", "slow/echo"]
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from llmrouter.routing.quotas import Ask, QuotaBook
 from llmrouter.settings.model import LimitSettings
-from llmrouter.storage.ledger import Ledger, Row, path_of
+from llmrouter.storage.kept_table import path_of
+from llmrouter.storage.ledger import Ledger, Row
 from tests.routing.samples import target_of
 
 NOON = 1795435200.0  # 2026-11-23

@@ -7,11 +7,12 @@ Each hook that could let a routed request through puts an error response into th
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mitmproxy import ctx, exceptions, http, tls
+import orjson
+from mitmproxy import command, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
 from mitmproxy.proxy import layer, mode_specs
@@ -99,6 +100,13 @@ class LLMRouter:
         if (runtime := self._runtime) is not None and self._watcher is None:
             self._watcher = spawn(self._watch(runtime), "watching the configuration")
             runtime.look_around()
+
+    @command.command("llmrouter.decisions")  # type: ignore[untyped-decorator]  # mitmproxy gives it no types
+    def decisions(self) -> Sequence[str]:
+        """The last 200 decisions as lines of JSON, the latest first."""
+        if self._runtime is None:
+            return []
+        return [orjson.dumps(record).decode() for record in self._runtime.recent.records()]
 
     async def done(self) -> None:
         """Ends calls under way and closes connections."""

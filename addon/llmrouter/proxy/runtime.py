@@ -12,6 +12,7 @@ from llmrouter.brands import BRANDS
 from llmrouter.clock import Clock
 from llmrouter.discovery.index_source import IndexSource, IndexUnavailable, LoadedIndex
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
+from llmrouter.discovery.probes import probe, probe_client
 from llmrouter.discovery.refresh import PriceRefresh
 from llmrouter.discovery.unconfigured import STATE, settings_from
 from llmrouter.gateway import Gateway
@@ -25,13 +26,20 @@ from llmrouter.routing.quotas import QuotaBook, limits_of
 from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
 from llmrouter.settings.location import default_model
 from llmrouter.settings.model import Settings
-from llmrouter.storage.ledger import Ledger, path_of
+from llmrouter.storage.health_records import HealthRecords
+from llmrouter.storage.kept_table import path_of
+from llmrouter.storage.ledger import Ledger
+from llmrouter.targets import Target
 from llmrouter.tasks import spawn
 from llmrouter.telemetry.decisions import Decision, DecisionLog, Observer
+from llmrouter.telemetry.recent_decisions import RecentDecisions
 from llmrouter.transports import EchoTransport, HttpTransport
 from llmrouter.upstream import Upstream
 
 logger = logging.getLogger(__name__)
+
+_KEEP_HEALTH_S = 60.0
+_LOOK_AGAIN_S = 60.0
 
 
 class Runtime:
@@ -48,6 +56,7 @@ class Runtime:
         self._quotas = QuotaBook()
         self._estimates = EstimateBook()
         self._log: DecisionLog | None = None
+        self.recent = RecentDecisions()
         self._source = IndexSource.of_environment(environ, STATE)
         self._stamp = self._stamp_now()
         self.settings = self._load()
@@ -66,9 +75,9 @@ class Runtime:
             clock=self._clock,
             quotas=self._quotas,
         )
-        self._ledger = Ledger(path_of(self.settings.storage.url, Path.cwd()))
-        self._quotas.restore(self._ledger.load(), self._clock.wall())
-        self._quotas.reload(catalogue.targets, limits_of(self.settings))
+        file = path_of(self.settings.storage.url, Path.cwd())
+        self._ledger, self._health_records = Ledger(file), HealthRecords(file)
+        self._remember(catalogue.targets)
         self._open_log()
 
     @property
@@ -127,6 +136,27 @@ class Runtime:
         if loaded is not None and (settings := self._from_catalog(loaded)) != self.settings:
             self._take_over(settings)
 
+    def _remember(self, targets: tuple[Target, ...]) -> None:
+        """Takes over what an earlier run knew of targets and has counted."""
+        wall = self._clock.wall()
+        self._health.restore(self._health_records.load(wall), targets, self._clock.monotonic())
+        self._quotas.restore(self._ledger.load(), wall)
+        self._quotas.reload(targets, limits_of(self.settings))
+
+    async def _keep_health(self) -> None:
+        while True:
+            await asyncio.sleep(_KEEP_HEALTH_S)
+            self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
+
+    async def _probe(self) -> None:
+        """Asks providers as often as the settings say, and looks once a minute whether they say anything."""
+        async with await asyncio.to_thread(probe_client) as client:
+            while True:
+                await asyncio.sleep(self.settings.health.probe_seconds or _LOOK_AGAIN_S)
+                if self.settings.health.probe_seconds is not None:
+                    targets = self.gateway.router.catalogue.targets
+                    await probe(client, targets, self._health, self._clock.monotonic)
+
     def _take_over(self, settings: Settings) -> None:
         catalogue = self._build(settings)
         log_changed = settings.logging != self.settings.logging
@@ -147,13 +177,17 @@ class Runtime:
         if not self._lookouts:
             self._lookouts.append(spawn(self.refresh_index(), "fetching the model index"))
             self._lookouts.append(spawn(self._price_refresh.run(), "reading prices"))
+            self._lookouts.append(spawn(self._keep_health(), "keeping what is known of targets"))
+            self._lookouts.append(spawn(self._probe(), "asking whether providers are there"))
 
     async def close(self) -> None:
         """Closes connections, and writes the last decisions and counts."""
         for task in self._lookouts:
             task.cancel()
         await self._upstream.close()
+        self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
         self._ledger.save(self._quotas.changes())
+        self._health_records.close()
         self._ledger.close()
         if self._log is not None:
             self._log.close()
@@ -191,7 +225,7 @@ class Runtime:
         except OSError as error:
             self._log = None
             logger.error("logging.file: decisions cannot be written to %s: %s", logging_settings.file, error.strerror)  # noqa: TRY400 - a traceback would bury the line that helps
-        observers: list[Observer] = [self._keep_counts]
+        observers: list[Observer] = [self._keep_counts, self.recent]
         self.gateway.observers = observers if self._log is None else [*observers, self._log]
 
     def _keep_counts(self, _: Decision) -> None:

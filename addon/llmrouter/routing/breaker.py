@@ -97,6 +97,19 @@ class Breaker:
             self._recovery_s = settings.recovery_seconds
         self._settings = settings
 
+    def resume(self, opens_again_in_s: float, now: float) -> None:
+        """Goes on being open, as it was when the router ended."""
+        self._state = BreakerState.OPEN
+        self._opened_at = now + opens_again_in_s - self._recovery_s
+
+    def let_probe(self, now: float) -> None:
+        """Lets the next request through as a probe: there is reason to believe that it would succeed.
+
+        Only where none has failed since it opened: a good sign that means nothing would cost request after request.
+        """
+        if self._state is BreakerState.OPEN and self._recovery_s <= self._settings.recovery_seconds:
+            self._opened_at = now - self._recovery_s
+
     def state(self, now: float) -> BreakerState:
         """Its state at this moment."""
         if self._state is BreakerState.OPEN and now >= self._opened_at + self._recovery_s:

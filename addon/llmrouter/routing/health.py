@@ -1,23 +1,24 @@
-"""What is remembered of each target between calls: its breaker, its rests, and how fast it begins to answer."""
+"""What is remembered of each target between calls: its breaker, its rests, and how it has done lately."""
 
 import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from llmrouter.errors import Outcome
 from llmrouter.routing.breaker import Breaker
 from llmrouter.routing.consequences import CONSEQUENCES, Consequence, Rest, Verdict
+from llmrouter.routing.vitals import UNKNOWN, Answered, Figures, Vitals
 from llmrouter.targets import Target
 
 logger = logging.getLogger(__name__)
 
 _NOTHING: frozenset[str] = frozenset()
 _FIRST_REST_S = 20.0
+_MOCK = "echo"
 _LONGEST_REST_S = 600.0
 _LONGEST_HEADROOM_REST_S = 60.0
-# A new latency moves the average by a fifth: about the last ten replies count.
-_LATENCY_WEIGHT = 0.2
 # Models learn new members, and a provider may have erred: what was refused is tried again after a day.
 _REFUSAL_LASTS_S = 24 * 3600.0
 
@@ -35,7 +36,7 @@ class _Memory:
     breaker: Breaker
     resting: Resting | None = None
     next_limit_rest_s: float = _FIRST_REST_S
-    first_content_s: float | None = None
+    vitals: Vitals = field(default_factory=Vitals)
     unsupported: dict[str, float] = field(default_factory=dict)
 
 
@@ -51,10 +52,10 @@ class HealthBook:
         """The target's breaker."""
         return self._memory(target).breaker
 
-    def first_content_s(self, target: Target) -> float | None:
-        """The average time to the first content; None where nothing is known."""
+    def figures(self, target: Target, now: float) -> Figures:
+        """How it has done lately."""
         memory = self._targets.get(target.key)
-        return None if memory is None else memory.first_content_s
+        return UNKNOWN if memory is None else memory.vitals.figures(now)
 
     def unsupported(self, target: Target, now: float) -> frozenset[str]:
         """Members of calls that the target has refused as unknown to it, in the last day."""
@@ -96,28 +97,60 @@ class HealthBook:
         target: Target,
         outcome: Outcome,
         wait_s: float | None,
-        first_content_s: float | None,
+        answered: Answered | None,
         now: float,
         began: float | None = None,
     ) -> None:
         """Takes note of how an attempt ended; `wait_s` is how long the provider asked to be left alone.
 
-        `began` is when the attempt began; without it the breaker takes it for the newest.
+        `answered` tells how fast one was that ended well. `began` is when the attempt began; without that the breaker
+        takes it for the newest.
         """
         memory, consequence = self._memory(target), CONSEQUENCES[outcome]
         match consequence.verdict:
             case Verdict.SUCCESS:
                 memory.breaker.record_success(now, began)
+                if answered is None:
+                    memory.vitals.note_ended(now, is_failure=False)
+                else:
+                    memory.vitals.note_answered(answered, now)
                 memory.next_limit_rest_s = _FIRST_REST_S
             case Verdict.FAILURE:
                 memory.breaker.record_failure(now, began)
+                memory.vitals.note_ended(now, is_failure=True)
             case Verdict.NOTHING:
                 memory.breaker.release(now, began)
-        if first_content_s is not None:
-            known = memory.first_content_s
-            memory.first_content_s = first_content_s if known is None else _average(known, first_content_s)
+        if outcome is Outcome.RATE_LIMITED:
+            memory.vitals.note_limited(now)
         if consequence.rest is not Rest.NONE:
             self._rest(target, outcome, consequence, wait_s, now)
+
+    def let_probe(self, target: Target, now: float) -> None:
+        """Something else than a call says that the target can be reached: the next call may try it."""
+        memory = self._targets.get(target.key)
+        if memory is not None:
+            memory.breaker.let_probe(now)
+
+    def snapshot(self, now: float) -> list[tuple[str, dict[str, Any]]]:
+        """What is worth to be known after a restart, by the keys of targets, as plain JSON values; mocks are not.
+
+        Times are in seconds from now. Rests of whole providers are not kept: whoever paid, or has another key, may
+        start the router again for it.
+        """
+        current = self._current
+        rows = ((key, _row_of(memory, now)) for key, memory in self._targets.items())
+        return [(key, row) for key, row in rows if row and not (key in current and current[key].brand.name == _MOCK)]
+
+    def restore(self, rows: Iterable[tuple[str, float, dict[str, Any]]], targets: Iterable[Target], now: float) -> None:
+        """Takes over an earlier run's snapshot: key, age in seconds, and row; what makes no sense is left out."""
+        self._current = {target.key: target for target in targets}
+        for key, age_s, row in rows:
+            if (target := self._current.get(key)) is None:
+                continue
+            try:
+                _restore(self._memory(target), row, age_s, now)
+            except (TypeError, ValueError, AttributeError, OverflowError) as error:
+                logger.warning("What was known of %s is not used: %s.", key, error)
 
     def reload(self, targets: Iterable[Target]) -> None:
         """Keeps what is known of targets that stay, under their new settings, and ends the rests for a wrong key."""
@@ -172,9 +205,36 @@ class HealthBook:
         return memory
 
 
+def _row_of(memory: _Memory, now: float) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    if vitals := memory.vitals.to_row(now):
+        row["vitals"] = vitals
+    if memory.resting is not None:
+        row |= _row_of_rest(memory.resting, now)
+    if (opens_in_s := memory.breaker.opens_again_in(now)) > 0:
+        row["opens_again_in_s"] = opens_in_s
+    if unsupported := {member: until - now for member, until in memory.unsupported.items() if until > now}:
+        row["unsupported"] = unsupported
+    return row
+
+
+def _row_of_rest(rest: Resting, now: float) -> dict[str, Any]:
+    return {"rests_s": rest.until - now, "reason": rest.reason} if now < rest.until < math.inf else {}
+
+
+def _restore(memory: _Memory, row: dict[str, Any], age_s: float, now: float) -> None:
+    memory.vitals.restore(row.get("vitals", {}), age_s, now)
+    memory.resting = _rest_of(row, age_s, now)
+    if (opens_in_s := float(row.get("opens_again_in_s", 0)) - age_s) > 0:
+        memory.breaker.resume(opens_in_s, now)
+    left = {str(member): float(seconds) - age_s for member, seconds in row.get("unsupported", {}).items()}
+    memory.unsupported = {member: now + seconds for member, seconds in left.items() if seconds > 0}
+
+
+def _rest_of(row: dict[str, Any], age_s: float, now: float) -> Resting | None:
+    seconds = float(row.get("rests_s", 0)) - age_s
+    return Resting(now + seconds, str(row["reason"])) if 0 < seconds < math.inf and "reason" in row else None
+
+
 def _later(known: Resting | None, new: Resting) -> Resting:
     return known if known is not None and known.until > new.until else new
-
-
-def _average(known: float, new: float) -> float:
-    return known + _LATENCY_WEIGHT * (new - known)

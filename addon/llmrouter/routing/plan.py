@@ -112,7 +112,7 @@ class Router:
             if left is not None:
                 left_out.append(left)
             else:
-                latency = self._health.first_content_s(target)
+                latency = self._health.figures(target, now).latency_s(is_stream=call.stream)
                 fit.append(Candidate(target, cost_usd, latency, position, quota.wait_s))
         ordered = tuple(self._in_order(fit, policy, call.model[:LONGEST_NAME]))
         return Plan(ordered, tuple(left_out), policy, expectation)

@@ -226,6 +226,13 @@ class RetrySettings(Frozen):
     """A target that fails and is back this soon is waited for, when nothing else is left."""
 
 
+class HealthSettings(Frozen):
+    """How targets are watched beside the calls that they answer."""
+
+    probe_seconds: Seconds | None = None
+    """How often each provider is asked for its list of models, which uses no tokens; default: never."""
+
+
 class CacheSettings(Frozen):
     """Where repeated prompts are answered from; read, but not yet acted on in this version."""
 
@@ -290,6 +297,8 @@ class Settings(Frozen):
     """The circuit breaker of every provider that does not say otherwise."""
     retry: RetrySettings = RetrySettings()
     """How long one call is kept trying."""
+    health: HealthSettings = HealthSettings()
+    """How targets are watched beside the calls that they answer."""
     cache: CacheSettings = CacheSettings()
     """Where repeated prompts are answered from; read, but not yet acted on in this version."""
     storage: StorageSettings = StorageSettings()

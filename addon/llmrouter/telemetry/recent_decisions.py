@@ -1,0 +1,23 @@
+"""The last decisions, kept for whoever wants to look at them; written down only when they are read."""
+
+from collections import deque
+from typing import Any
+
+from llmrouter.telemetry.decisions import Decision
+
+_KEPT = 200
+
+
+class RecentDecisions:
+    """An observer that keeps the last 200 decisions."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Decision] = deque(maxlen=_KEPT)
+
+    def __call__(self, decision: Decision) -> None:
+        """Takes a decision."""
+        self._kept.append(decision)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records as plain JSON values, the latest first."""
+        return [decision.to_record() for decision in reversed(self._kept)]

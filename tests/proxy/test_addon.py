@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from mitmproxy.test import taddons, tflow
+from mitmproxy.test import tflow
 
 from llmrouter.calls import Caller, Preferences
 from llmrouter.endpoints import chat
@@ -40,13 +40,12 @@ async def test_the_last_decisions_can_be_read_by_a_command(tmp_path: Path, monke
     config = tmp_path / "providers.yaml"
     config.write_text("providers: [{type: echo}]\nlogging: {decisions: 'off'}\n")
     router = LLMRouter()
-    with taddons.context(router) as context:
-        assert context.master.commands.execute("llmrouter.decisions") == []
-        router._runtime = runtime = Runtime(config, {})
-        for id in ("req-1", "req-2"):
-            body = b'{"messages": [{"role": "user", "content": "ping"}]}'
-            call = chat.parse(body, "gpt-4o", id=id, caller=Caller(), preferences=Preferences())
-            await runtime.gateway.answer(call)
-        lines = context.master.commands.execute("llmrouter.decisions")
-        await runtime.close()
+    assert router.decisions() == []
+    router._runtime = runtime = Runtime(config, {})
+    for id in ("req-1", "req-2"):
+        body = b'{"messages": [{"role": "user", "content": "ping"}]}'
+        call = chat.parse(body, "gpt-4o", id=id, caller=Caller(), preferences=Preferences())
+        await runtime.gateway.answer(call)
+    lines = router.decisions()
+    await runtime.close()
     assert [json.loads(line)["id"] for line in lines] == ["req-2", "req-1"]

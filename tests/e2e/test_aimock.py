@@ -148,7 +148,7 @@ FAILURES = {
     "limited": "rate_limited",
     "failing": "server_error",
     "malformed": "bad_reply",
-    "disconnecting": "unreachable",
+    "disconnecting": "disconnected",
 }
 # Native Gemini has no event before the first text, so that aimock cannot cut it there.
 CUT_BEFORE_CONTENT = ["openai", "anthropic", "responses"]

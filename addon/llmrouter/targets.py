@@ -11,7 +11,7 @@ from llmrouter.calls import Need
 from llmrouter.settings.model import BreakerSettings, DataSettings, PriceSettings, TimeoutSettings
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Target:
     """One model at one provider, made once per configuration.
 
@@ -41,6 +41,10 @@ class Target:
     mock_latency_seconds: float = 0.0
     key: str = field(init=False)
     dialect: Dialect = field(init=False)
+
+    def __repr__(self) -> str:
+        # Headers and addresses may hold keys, and this ends in the messages of other people's exceptions.
+        return f"Target({self.key!r})"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", f"{self.provider}/{self.model}")

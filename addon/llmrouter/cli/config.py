@@ -3,11 +3,13 @@
 import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
 
 from llmrouter.brands import BRANDS
+from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.routing.catalog import build_targets
 from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
 from llmrouter.settings.location import find_config
@@ -25,7 +27,7 @@ def check(path: Path | None) -> None:
     """Says whether PATH (default: config/providers.yaml) is right, and what is wrong, line by line."""
     file = path or find_config("", os.environ) or Path("config/providers.yaml")
     try:
-        settings = load_settings(file, BRANDS)
+        settings = load_settings(file, BRANDS, CustomPolicies(file.parent, Counter()).load)
     except SettingsError as error:
         click.echo(str(error), err=True)
         sys.exit(1)

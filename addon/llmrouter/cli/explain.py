@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import click
 from llmrouter.brands import BRANDS
 from llmrouter.calls import Call, Caller, Preferences
 from llmrouter.clock import Clock
+from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
 from llmrouter.discovery.refresh import PriceRefresh
 from llmrouter.discovery.unconfigured import settings_at_start
@@ -21,7 +23,7 @@ from llmrouter.errors import InvalidRequest
 from llmrouter.routing.catalog import build_targets
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
-from llmrouter.routing.policies import Candidate
+from llmrouter.routing.policies import Candidate, Policy
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.settings.loader import SettingsError, load_settings
 from llmrouter.settings.location import default_model, find_config
@@ -59,11 +61,11 @@ def explain(
             caller=Caller(),
             preferences=Preferences(policy=policy),
         )
-        settings = _settings(config_file)
+        settings, custom = _settings(config_file)
         catalogue = build_targets(settings, BRANDS, os.environ)
         book = PriceBook(catalogue.targets)
         asyncio.run(PriceRefresh(book, Clock().wall, KEPT_LISTINGS).load())
-        router = Router(settings, catalogue, HealthBook(), book)
+        router = Router(settings, catalogue, HealthBook(), book, custom=custom)
         plan = router.plan(call, 0.0, Clock().wall())
     except (SettingsError, InvalidRequest, click.UsageError) as error:
         click.echo(str(error), err=True)
@@ -74,16 +76,17 @@ def explain(
         click.echo("\n".join(_lines(call, plan, router, settings)))
 
 
-def _settings(config_file: Path | None) -> Settings:
+def _settings(config_file: Path | None) -> tuple[Settings, Mapping[str, Policy]]:
     found = config_file or find_config("", os.environ)
     if found is None:
         catalog, _ = settings_at_start(os.environ)
         if catalog.settings.providers:
-            return catalog.settings
+            return catalog.settings, {}
         raise click.UsageError(
             "There is no configuration. Begin with: cp config/providers.example.yaml config/providers.yaml"
         )
-    return load_settings(found, BRANDS)
+    custom = CustomPolicies(found.parent, Counter())
+    return load_settings(found, BRANDS, custom.load), custom.policies
 
 
 def _body(messages: str, tools: str | None) -> dict[str, Any]:
@@ -107,6 +110,7 @@ def _lines(call: Call, plan: Plan, router: Router, settings: Settings) -> list[s
     lines = [
         f"{call.model}: {call.input_characters} characters of input, policy {plan.policy},"
         f" {f'route {route.model}' if route else 'no route'}",
+        *([] if plan.policy_failure is None else [f"the policy failed, and least_cost ordered: {plan.policy_failure}"]),
         f"needs: {', '.join(sorted(call.needs)) or 'nothing special'}",
         "",
     ]

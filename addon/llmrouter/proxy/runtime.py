@@ -4,12 +4,15 @@ import asyncio
 import logging
 import os
 import random
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from llmrouter.brands import BRANDS
 from llmrouter.clock import Clock
+from llmrouter.custom_policies.loading import CustomPolicies
+from llmrouter.custom_policies.policy import Failures
 from llmrouter.discovery.index_source import IndexSource, IndexUnavailable, LoadedIndex
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
 from llmrouter.discovery.probes import probe, probe_client
@@ -24,7 +27,7 @@ from llmrouter.routing.plan import Router
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.quotas import QuotaBook, limits_of
 from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
-from llmrouter.settings.location import default_model
+from llmrouter.settings.location import Stamp, default_model, stamp_of
 from llmrouter.settings.model import Settings
 from llmrouter.storage.health_records import HealthRecords
 from llmrouter.storage.kept_table import path_of
@@ -43,7 +46,10 @@ _LOOK_AGAIN_S = 60.0
 
 
 class Runtime:
-    """Owns what lives as long as the process: connections, health, the decision log; and the settings in force."""
+    """Owns what lives as long as the process: connections, health, the decision log; and the settings in force.
+
+    `policy_failures` counts how often policies of the owner's own failed, since the start.
+    """
 
     def __init__(self, config: Path | None, environ: Mapping[str, str] = os.environ, *, may_print: bool = True) -> None:
         """Raises `SettingsError` where the configuration is bad; `may_print` is off where a screen would be torn."""
@@ -58,14 +64,16 @@ class Runtime:
         self._log: DecisionLog | None = None
         self.recent = RecentDecisions()
         self._source = IndexSource.of_environment(environ, STATE)
-        self._stamp = self._stamp_now()
+        self.policy_failures: Failures = Counter()
+        self._stamps: dict[Path, Stamp | None] = {}
+        self._custom = CustomPolicies(Path(), self.policy_failures)
         self.settings = self._load()
         catalogue = self._build(self.settings)
         self._prices = PriceBook(catalogue.targets)
         self._price_refresh = PriceRefresh(self._prices, self._clock.wall, KEPT_LISTINGS)
         self._lookouts: list[asyncio.Task[None]] = []
         self.gateway = Gateway(
-            router=Router(self.settings, catalogue, self._health, self._prices, self._estimates),
+            router=Router(self.settings, catalogue, self._health, self._prices, self._estimates, self._custom.policies),
             retry=self.settings.retry,
             health=self._health,
             transports={
@@ -105,11 +113,13 @@ class Runtime:
         return bool(candidates.targets) or candidates.route is not None
 
     def reload_if_changed(self) -> bool:
-        """Takes over a changed file; a bad one is reported and changes nothing. True where the settings changed."""
-        stamp = self._stamp_now()
-        if stamp is None or stamp == self._stamp:
+        """Takes over a changed file, or one of a policy; a bad one is reported and changes nothing.
+
+        True where the settings changed.
+        """
+        stamps = {file: stamp_of(file) for file in self._stamps}
+        if not any(stamp not in (None, self._stamps[file]) for file, stamp in stamps.items()):
             return False
-        self._stamp = stamp
         try:
             settings = self._load()
         except SettingsError as error:
@@ -166,7 +176,7 @@ class Runtime:
         self._health.reload(catalogue.targets)
         self._quotas.reload(catalogue.targets, limits_of(settings))
         self._prices = self._prices.for_targets(catalogue.targets)
-        self.gateway.router = Router(settings, catalogue, self._health, self._prices, self._estimates)
+        self.gateway.router = Router(settings, catalogue, self._health, self._prices, self._estimates, self._custom.policies)
         self._price_refresh.take(self._prices)
         self.gateway.retry = settings.retry
         if log_changed:
@@ -193,9 +203,16 @@ class Runtime:
             self._log.close()
 
     def _load(self) -> Settings:
-        if self.config is not None:
-            return load_settings(self.config, BRANDS)
-        return self._from_catalog(self._source.at_start())
+        if self.config is None:
+            return self._from_catalog(self._source.at_start())
+        custom = CustomPolicies(self.config.parent, self.policy_failures)
+        self._stamps = {self.config: stamp_of(self.config)}
+        try:
+            settings = load_settings(self.config, BRANDS, custom.load)
+        finally:
+            self._stamps |= custom.stamps
+        self._custom = custom
+        return settings
 
     def _from_catalog(self, loaded: LoadedIndex) -> Settings:
         """The settings that follow from the model index and the environment alone."""
@@ -230,12 +247,3 @@ class Runtime:
 
     def _keep_counts(self, _: Decision) -> None:
         self._ledger.save(self._quotas.changes())
-
-    def _stamp_now(self) -> tuple[int, int] | None:
-        if self.config is None:
-            return None
-        try:
-            status = self.config.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size

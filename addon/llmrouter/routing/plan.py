@@ -1,9 +1,10 @@
 """The plan of a call: which targets to try in which order, and why each other one was left out."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from llmrouter.calls import Call
@@ -11,10 +12,11 @@ from llmrouter.errors import InvalidRequest
 from llmrouter.routing.breaker import BreakerState
 from llmrouter.routing.catalog import LONGEST_NAME, Catalogue
 from llmrouter.routing.claims import Claim, no_claim
-from llmrouter.routing.estimates import EstimateBook, Expectation
+from llmrouter.routing.estimates import FIRST_CHARACTERS_PER_TOKEN, EstimateBook, Expectation
 from llmrouter.routing.gates import Gate, Known, refuse
 from llmrouter.routing.health import HealthBook
-from llmrouter.routing.policies import POLICIES, Candidate
+from llmrouter.routing.policies import CallFacts, Candidate, Policy, PolicyFailed, in_cost_order
+from llmrouter.routing.policy_table import build_policies
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.quotas import Ask, QuotaState, QuotaVerdict
 from llmrouter.settings.model import RouteSettings, Settings
@@ -35,13 +37,15 @@ class LeftOut:
 class Plan:
     """What a call may do: `candidates` in order, `left_out` with reasons, and the policy that ordered them.
 
-    `expectation` is what the call is expected to use.
+    `expectation` is what the call is expected to use. `policy_failure` says why least_cost ordered in the policy's
+    place.
     """
 
     candidates: tuple[Candidate, ...]
     left_out: tuple[LeftOut, ...]
     policy: str
     expectation: Expectation | None = None
+    policy_failure: str | None = None
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -52,9 +56,12 @@ class Plan:
         """The plan as plain JSON values, for the decision record.
 
         `expected_usd` stand in the order of `targets`; `unpriced` are the targets whose price is not known.
+        `policy_failure` is there only where the policy failed and least_cost ordered in its place.
         """
+        failure = {} if self.policy_failure is None else {"policy_failure": self.policy_failure}
         return {
             "policy": self.policy,
+            **failure,
             "targets": [candidate.target.key for candidate in self.candidates],
             "expected_usd": [_rounded(candidate.expected_usd) for candidate in self.candidates],
             "unpriced": [c.target.key for c in self.candidates if c.expected_usd is None],
@@ -63,7 +70,10 @@ class Plan:
 
 
 class Router:
-    """Makes plans under one configuration; policies keep whose turn it is as long as the configuration lasts."""
+    """Makes plans under one configuration; policies keep whose turn it is as long as the configuration lasts.
+
+    `custom` are the owner's own policies, by the names that the settings give them.
+    """
 
     def __init__(
         self,
@@ -72,13 +82,14 @@ class Router:
         health: HealthBook,
         prices: PriceBook,
         estimates: EstimateBook | None = None,
+        custom: Mapping[str, Policy] = MappingProxyType({}),
     ) -> None:
         self.catalogue = catalogue
         self.prices = prices
         self.estimates = estimates or EstimateBook()
         self._health = health
         self._default_policy = settings.policy
-        self._policies = {name: make() for name, make in POLICIES.items()}
+        self._policies = build_policies(settings.policies, catalogue.targets) | dict(custom)
 
     def plan(
         self,
@@ -112,10 +123,11 @@ class Router:
             if left is not None:
                 left_out.append(left)
             else:
-                latency = self._health.figures(target, now).latency_s(is_stream=call.stream)
-                fit.append(Candidate(target, cost_usd, latency, position, quota.wait_s))
-        ordered = tuple(self._in_order(fit, policy, call.model[:LONGEST_NAME]))
-        return Plan(ordered, tuple(left_out), policy, expectation)
+                known = self._health.figures(target, now)
+                latency = known.latency_s(is_stream=call.stream)
+                fit.append(Candidate(target, position, cost_usd, latency, None, None, quota.wait_s))
+        ordered, failure = self._in_order(fit, policy, _facts(call, expectation, wall))
+        return Plan(ordered, tuple(left_out), policy, expectation, failure)
 
     def ask(self, expectation: Expectation, target: Target, wall: float) -> Ask:
         """What a call asks of a target's quotas: the tokens that it may come to, and the dollars it is expected to
@@ -133,10 +145,21 @@ class Router:
             raise InvalidRequest(f"'x-llmrouter-policy' names no policy: {name!r}. There are: {known}.")
         return name
 
-    def _in_order(self, fit: list[Candidate], policy: str, model: str) -> Iterable[Candidate]:
+    def _in_order(
+        self, fit: list[Candidate], policy: str, facts: CallFacts
+    ) -> tuple[tuple[Candidate, ...], str | None]:
+        """The candidates, tier by tier, and why the policy failed, where it did."""
         fit.sort(key=lambda candidate: (candidate.target.priority, candidate.position))
+        ordered: list[Candidate] = []
+        failure: str | None = None
         for _, tier in groupby(fit, key=lambda candidate: candidate.target.priority):
-            yield from self._policies[policy].order(list(tier), model)
+            candidates = list(tier)
+            try:
+                ordered += self._policies[policy].order(candidates, facts)
+            except PolicyFailed as failed:
+                ordered += in_cost_order(candidates)
+                failure = failure or str(failed)
+        return tuple(ordered), failure
 
     def _resting(self, target: Target, now: float) -> LeftOut | None:
         rest = self._health.resting(target, now)
@@ -150,6 +173,12 @@ class Router:
         if breaker.state(now) is BreakerState.HALF_OPEN:
             return LeftOut(target, "its breaker is half-open and a probe is under way", returns_at=now + wait_s)
         return LeftOut(target, f"its breaker is open for {wait_s:.0f} s more", returns_at=now + wait_s)
+
+
+def _facts(call: Call, expectation: Expectation, wall: float) -> CallFacts:
+    model, given = call.model[:LONGEST_NAME], int(expectation.characters / FIRST_CHARACTERS_PER_TOKEN)
+    limit, made = call.max_output_tokens, round(expectation.output_tokens)
+    return CallFacts(model, wall, given, made, limit, call.needs, call.stream)
 
 
 def _rounded(usd: float | None) -> float | None:

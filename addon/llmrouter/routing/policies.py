@@ -1,90 +1,134 @@
 """The order of targets within a priority tier; the same state gives the same order."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from cachetools import LRUCache
 
+from llmrouter.calls import Need
 from llmrouter.targets import Target
 
 _REMEMBERED_NAMES = 1024
+# Shares are counted in whole numbers, so that equal ones never drift apart.
+_SHARES_PER_WEIGHT = 1_000_000
+
+
+class CallFacts(NamedTuple):
+    """What a policy is told of a call; nothing of the prompt's text.
+
+    `model` is the requested name, cut at 256 characters. `wall` is Unix seconds. `input_tokens` and `output_tokens` are
+    estimates; `max_output_tokens` is the client's own limit, None where it gave none. `needs` are what the call asks
+    for beyond plain chat.
+    """
+
+    model: str
+    wall: float
+    input_tokens: int
+    output_tokens: int
+    max_output_tokens: int | None = None
+    needs: frozenset[Need] = frozenset()
+    stream: bool = False
 
 
 class Candidate(NamedTuple):
-    """A target that may serve, with what a policy weighs: expected cost, time to first content, place of declaration.
+    """A target that may serve a call now, with what a policy weighs.
 
-    Cost and time are None where unknown. `quota_wait_s` is how long it would be waited for its quota.
+    `position` is the place of declaration. `expected_usd` is what the call would cost there, `first_content_s` and
+    `tokens_per_s` how fast it answers, `error_rate` the share of recent requests that failed (0 to 1); each is None
+    where it is not known. `quota_wait_s` is how long it would be waited for its quota, `requests_left` and
+    `tokens_left` what is left of it, None where it has no limit.
     """
 
     target: Target
-    expected_usd: float | None
-    first_content_s: float | None
     position: int
+    expected_usd: float | None = None
+    first_content_s: float | None = None
+    tokens_per_s: float | None = None
+    error_rate: float | None = None
     quota_wait_s: float = 0.0
+    requests_left: int | None = None
+    tokens_left: int | None = None
+
+
+class PolicyFailed(Exception):
+    """A policy could not order a tier; the message says why, in words that the decision record shows."""
 
 
 class Policy(Protocol):
     """An ordering; it may keep a memory of its own, such as whose turn it is."""
 
-    def order(self, candidates: Sequence[Candidate], model: str) -> list[Candidate]:
-        """The candidates of one tier, best first."""
+    def order(self, candidates: Sequence[Candidate], facts: CallFacts) -> Sequence[Candidate]:
+        """All candidates of one tier, best first; raises `PolicyFailed`."""
         ...
 
 
 class LeastCost:
-    """The cheapest first; unknown prices last; ties to the faster, then by declaration."""
+    """The cheapest first; unknown prices last; ties to the shorter wait for quota, the faster, then by declaration."""
 
-    def order(self, candidates: Sequence[Candidate], model: str) -> list[Candidate]:
+    def order(self, candidates: Sequence[Candidate], facts: CallFacts) -> list[Candidate]:
         """Sorts by expected cost."""
         return sorted(candidates, key=_by_cost)
 
 
 class LeastLatency:
-    """The fastest to its first content first; targets that were never measured before all, so that they are."""
+    """The fastest to its first content first, a wait for quota included.
 
-    def order(self, candidates: Sequence[Candidate], model: str) -> list[Candidate]:
-        """Sorts by the learned time to first content."""
-        return sorted(
-            candidates,
-            key=lambda c: (-math.inf if c.first_content_s is None else c.first_content_s + c.quota_wait_s, c.position),
-        )
+    Targets that were never measured come before all, so that they are; but last where they must be waited for.
+    """
+
+    def order(self, candidates: Sequence[Candidate], facts: CallFacts) -> list[Candidate]:
+        """Sorts by the wait for quota and the learned time to first content."""
+        return sorted(candidates, key=_by_latency)
 
 
 class RoundRobin:
-    """Each in turn, for each requested model; the rest follow in the order of declaration."""
+    """Each in turn by its share, for each requested model: the smooth weighted round robin of nginx.
+
+    The shares are the weights of the settings (ngx_http_upstream_round_robin.c); equal ones are plain turns. Targets
+    that would have to be waited for are not in turn: they follow, the shortest wait first.
+    """
 
     def __init__(self) -> None:
-        self._turns: LRUCache[tuple[str, int], int] = LRUCache(_REMEMBERED_NAMES)
+        self._credits: LRUCache[str, dict[str, int]] = LRUCache(_REMEMBERED_NAMES)
 
-    def order(self, candidates: Sequence[Candidate], model: str) -> list[Candidate]:
-        """Starts one further than the last time."""
-        if not candidates:
-            return []
-        tier = (model, candidates[0].target.priority)
-        turn = self._turns.get(tier, 0)
-        self._turns[tier] = turn + 1
-        start = turn % len(candidates)
-        return _free_first([*candidates[start:], *candidates[:start]])
-
-
-class Weighted:
-    """Shares by weight, spread evenly: the smooth weighted round robin of nginx (ngx_http_upstream_round_robin.c)."""
-
-    def __init__(self) -> None:
-        self._credits: LRUCache[str, dict[str, float]] = LRUCache(_REMEMBERED_NAMES)
-
-    def order(self, candidates: Sequence[Candidate], model: str) -> list[Candidate]:
+    def order(self, candidates: Sequence[Candidate], facts: CallFacts) -> list[Candidate]:
         """The one with the most credit goes first and pays for it; the others follow by credit."""
-        if not candidates:
-            return []
-        credits = self._credits.setdefault(model, {})
-        for candidate in candidates:
-            credits[candidate.target.key] = credits.get(candidate.target.key, 0.0) + candidate.target.weight
-        ordered = sorted(candidates, key=lambda c: (-credits[c.target.key], c.position))
-        credits[ordered[0].target.key] -= sum(candidate.target.weight for candidate in candidates)
-        return _free_first(ordered)
+        ready = [candidate for candidate in candidates if candidate.quota_wait_s <= 0]
+        waiting = sorted((c for c in candidates if c.quota_wait_s > 0), key=_by_wait)
+        if not ready:
+            return waiting
+        credits = self._credits.setdefault(facts.model, {})
+        total = 0
+        for candidate in ready:
+            target = candidate.target
+            share = max(1, round(target.weight * _SHARES_PER_WEIGHT))
+            credits[target.key] = credits.get(target.key, 0) + share
+            total += share
+        ready.sort(key=lambda candidate: (-credits[candidate.target.key], candidate.position))
+        credits[ready[0].target.key] -= total
+        return ready + waiting
+
+
+class Quality:
+    """The cheapest of at least a quality, 0 to 1; then the others by quality; those of unknown quality last."""
+
+    def __init__(self, at_least: float) -> None:
+        self._at_least = at_least
+
+    def order(self, candidates: Sequence[Candidate], facts: CallFacts) -> list[Candidate]:
+        """Sorts what is good enough by expected cost, the rest by quality."""
+        return sorted(candidates, key=self._rank)
+
+    def _rank(self, candidate: Candidate) -> tuple[float, tuple[float, float, float, int]]:
+        quality = candidate.target.quality
+        missing = math.inf if quality is None else max(self._at_least - quality, 0.0)
+        return missing, _by_cost(candidate)
+
+
+def in_cost_order(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """As `LeastCost` orders."""
+    return sorted(candidates, key=_by_cost)
 
 
 def _by_cost(candidate: Candidate) -> tuple[float, float, float, int]:
@@ -92,20 +136,17 @@ def _by_cost(candidate: Candidate) -> tuple[float, float, float, int]:
     return cost, candidate.quota_wait_s, time, candidate.position
 
 
-def _free_first(ordered: list[Candidate]) -> list[Candidate]:
-    """The same order, less those that would have to be waited for: they follow."""
-    return sorted(ordered, key=lambda candidate: candidate.quota_wait_s > 0)
+def _by_latency(candidate: Candidate) -> tuple[float, int]:
+    seconds = candidate.first_content_s
+    if seconds is None:
+        # Explored as soon as it is free: a wait tells nothing of how fast it is.
+        seconds = math.inf if candidate.quota_wait_s > 0 else -math.inf
+    return seconds + candidate.quota_wait_s, candidate.position
+
+
+def _by_wait(candidate: Candidate) -> tuple[float, int]:
+    return candidate.quota_wait_s, candidate.position
 
 
 def _or_last(value: float | None) -> float:
     return math.inf if value is None else value
-
-
-POLICIES: Mapping[str, Callable[[], Policy]] = MappingProxyType(
-    {
-        "least_cost": LeastCost,
-        "least_latency": LeastLatency,
-        "round_robin": RoundRobin,
-        "weighted": Weighted,
-    }
-)

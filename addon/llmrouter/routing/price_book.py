@@ -11,7 +11,6 @@ from llmrouter.settings.model import PriceOverrideSettings, PriceSettings
 from llmrouter.targets import Target
 
 _OPENAI = "openai"
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _REMEMBERED_MODELS = 1024
 # Clients choose the names, and no model is called so: as in the catalog.
 _LONGEST_NAME = 256
@@ -107,7 +106,7 @@ def configured_sheet(price: PriceSettings) -> PriceSheet:
 def _override(price: PriceOverrideSettings) -> Override:
     return Override(
         from_tokens=price.from_tokens or 0,
-        hours=_hours(price.hours, price.weekdays),
+        hours=_hours(price),
         input=price.input,
         output=price.output,
         cached_input=price.cached_input,
@@ -115,14 +114,7 @@ def _override(price: PriceOverrideSettings) -> Override:
     )
 
 
-def _hours(hours: str | None, weekdays: tuple[str, ...] | None) -> Hours | None:
-    if hours is None and weekdays is None:
+def _hours(price: PriceOverrideSettings) -> Hours | None:
+    if price.hours is None and price.weekdays is None:
         return None
-    begins, ends = (hours or "00:00-24:00").split("-")
-    days = None if weekdays is None else frozenset(map(_WEEKDAYS.index, weekdays))
-    return Hours(_second(begins), _second(ends), days)
-
-
-def _second(time: str) -> int:
-    hour, minute = time.split(":")
-    return int(hour) * 3600 + int(minute) * 60
+    return Hours.between(price.hours, price.weekdays)

@@ -1,19 +1,21 @@
 """What a model costs at a provider: an estimate before a call, the cost after it, and where the prices come from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from llmrouter.replies import Usage
 
 _PER = 1_000_000
 _DAY_S = 86_400
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # Unix time began on a Thursday.
 _FIRST_WEEKDAY = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Hours of the day in UTC at which other prices hold.
+    """Hours of the day at which something else holds, such as other prices.
 
     From `begins_s` up to but not including `ends_s`, in seconds since midnight; where the end is the smaller one they
     run past midnight. `weekdays` (0 is Monday) are those on which they begin, None for all.
@@ -23,8 +25,15 @@ class Hours:
     ends_s: int
     weekdays: frozenset[int] | None = None
 
+    @classmethod
+    def between(cls, hours: str | None, weekdays: Iterable[str] | None) -> Self:
+        """The hours as the settings write them, such as 22:00-06:00; None for the whole day, or for every day."""
+        begins, ends = (hours or "00:00-24:00").split("-")
+        days = None if weekdays is None else frozenset(map(_WEEKDAYS.index, weekdays))
+        return cls(_second(begins), _second(ends), days)
+
     def hold(self, wall: float) -> bool:
-        """Whether a moment (Unix seconds) is within them."""
+        """Whether a moment (Unix seconds in UTC, or as many seconds ahead as the time zone is) is within them."""
         day, second = divmod(wall, _DAY_S)
         if self.begins_s <= self.ends_s:
             is_within = self.begins_s <= second < self.ends_s
@@ -33,6 +42,11 @@ class Hours:
             if second < self.ends_s:
                 day -= 1
         return is_within and (self.weekdays is None or (day + _FIRST_WEEKDAY) % 7 in self.weekdays)
+
+
+def _second(time: str) -> int:
+    hour, minute = time.split(":")
+    return int(hour) * 3600 + int(minute) * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What more than one value must be looked at for: each check yields the path, and what is wrong and would be right."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
@@ -76,13 +76,37 @@ def _is_openai(url: str) -> bool:
 
 def check_routes(settings: Settings) -> Iterator[Finding]:
     """The patterns of routes that match no target of any provider."""
+    for number, route in enumerate(settings.routes):
+        yield from _check_globs(settings, ("routes", number, "use"), route.use)
+
+
+def check_policies(settings: Settings) -> Iterator[Finding]:
+    """What the policies that are named need and do not have, and preferences that match no target."""
+    schedule = settings.policies.schedule
+    if schedule is None:
+        for path, policy in named_policies(settings):
+            if policy == "schedule":
+                yield path, "the policy schedule needs its windows; write them under `policies: {schedule: ...}`"
+        return
+    for number, window in enumerate(schedule.windows):
+        yield from _check_globs(settings, ("policies", "schedule", "windows", number, "prefer"), window.prefer)
+
+
+def named_policies(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """The policy of the file and those of routes, each with its place."""
+    yield ("policy",), settings.policy
+    for number, route in enumerate(settings.routes):
+        if route.policy is not None:
+            yield ("routes", number, "policy"), route.policy
+
+
+def _check_globs(settings: Settings, path: Path, globs: Iterable[str]) -> Iterator[Finding]:
     keys = [
         f"{provider.name}/{model}"
         for provider in settings.providers
         for model in ([provider.model] if provider.model is not None else [model.id for model in provider.models])
     ]
-    for number, route in enumerate(settings.routes):
-        for place, glob in enumerate(route.use):
-            if not any(fnmatchcase(key, glob) for key in keys):
-                text = f"{glob!r} matches no target; targets are written provider/model: {', '.join(keys) or 'none'}"
-                yield ("routes", number, "use", place), text
+    for place, glob in enumerate(globs):
+        if not any(fnmatchcase(key, glob) for key in keys):
+            text = f"{glob!r} matches no target; targets are written provider/model: {', '.join(keys) or 'none'}"
+            yield (*path, place), text

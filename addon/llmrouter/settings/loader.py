@@ -1,6 +1,6 @@
 """A configuration file becomes frozen settings, or a list of everything that is wrong with it, by line and column."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from llmrouter.brands.brand import Brand
-from llmrouter.settings import model
-from llmrouter.settings.checks import Finding, check_providers, check_routes
+from llmrouter.settings import model, policies
+from llmrouter.settings.checks import Finding, check_policies, check_providers, check_routes
 from llmrouter.settings.document import Document, read_document
 from llmrouter.settings.model import ProviderSettings, Settings
 
@@ -67,8 +67,16 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-def load_settings(path: Path, brands: Mapping[str, Brand]) -> Settings:
-    """The settings in a file; raises `SettingsError`."""
+type Check = Callable[[Settings], Iterable[Finding]]
+"""Finds what is wrong beyond the file itself, such as in another file that it names."""
+
+
+def _no_check(_: Settings) -> Iterable[Finding]:
+    return ()
+
+
+def load_settings(path: Path, brands: Mapping[str, Brand], check: Check = _no_check) -> Settings:
+    """The settings in a file; raises `SettingsError`, also for what `check` finds."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -78,11 +86,11 @@ def load_settings(path: Path, brands: Mapping[str, Brand]) -> Settings:
     except OSError as error:
         message = f"the file cannot be read: {error.strerror}"
     else:
-        return parse_settings(text, str(path), brands)
+        return parse_settings(text, str(path), brands, check)
     raise SettingsError((Problem(str(path), 1, 1, "file", message),))
 
 
-def parse_settings(text: str, file: str, brands: Mapping[str, Brand]) -> Settings:
+def parse_settings(text: str, file: str, brands: Mapping[str, Brand], check: Check = _no_check) -> Settings:
     """The settings in YAML text; raises `SettingsError` with every problem, in the order of the lines."""
     document = read_document(text)
     problems = [
@@ -90,7 +98,7 @@ def parse_settings(text: str, file: str, brands: Mapping[str, Brand]) -> Setting
     ]
     settings = None
     if not any(problem.key == "syntax" for problem in problems):
-        settings, found = _validate(document, brands)
+        settings, found = _validate(document, brands, check)
         problems += (_problem(file, document, place, message) for place, message in found)
     if problems or settings is None:
         in_order = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
@@ -106,7 +114,7 @@ def unused_keys(settings: Settings) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _validate(document: Document, brands: Mapping[str, Brand]) -> tuple[Settings | None, list[Finding]]:
+def _validate(document: Document, brands: Mapping[str, Brand], check: Check) -> tuple[Settings | None, list[Finding]]:
     value = document.value
     if value is None:
         return None, [((), "the file is empty; it needs at least `providers`, see config/providers.example.yaml")]
@@ -118,7 +126,8 @@ def _validate(document: Document, brands: Mapping[str, Brand]) -> tuple[Settings
     except ValidationError as error:
         return None, [*_misfits(error, value), *check_providers(_sound_providers(value), document, brands)]
     providers = dict(enumerate(settings.providers))
-    return settings, [*check_providers(providers, document, brands), *check_routes(settings)]
+    found = [*check_providers(providers, document, brands), *check_routes(settings), *check_policies(settings)]
+    return settings, [*found, *check(settings)]
 
 
 def _misfits(error: ValidationError, value: Any) -> Iterator[Finding]:
@@ -163,6 +172,8 @@ def _describe(details: ErrorDetails) -> str:
         return _unknown_key(details)
     if kind == "literal_error" and details["loc"][-1] == "api_key":
         return "only `caller` is possible here; put the key into an environment variable and name it in `api_key_env`"
+    if kind == "string_pattern_mismatch" and details["loc"][-1] == "hours":
+        return "two times of the day are needed, such as 08:00-18:00"
     if kind == "value_error":
         return str(context["error"])
     if kind in _BOUNDS:
@@ -201,6 +212,12 @@ _MAPPINGS: Mapping[str, type[BaseModel]] = {
     "retry": model.RetrySettings,
     "cache": model.CacheSettings,
     "storage": model.StorageSettings,
+    "policies": policies.PoliciesSettings,
+    "weighted": policies.WeightedSettings,
+    "quality": policies.QualitySettings,
+    "schedule": policies.ScheduleSettings,
+    "windows": policies.WindowSettings,
+    "custom": policies.CustomSettings,
     "metrics": model.MetricsSettings,
     "logging": model.LoggingSettings,
     "inspection": model.InspectionSettings,

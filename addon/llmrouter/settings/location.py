@@ -20,6 +20,19 @@ def find_config(option: str, environ: Mapping[str, str]) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
+type Stamp = tuple[int, int]
+"""By which a change of a file is seen: when it was written (nanoseconds), and its size."""
+
+
+def stamp_of(file: Path) -> Stamp | None:
+    """The stamp of a file; None where it is not there or cannot be looked at."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
 def default_model(environ: Mapping[str, str]) -> str:
     """The model of a request that names none."""
     return environ.get("LLMROUTER_DEFAULT_MODEL") or _DEFAULT_MODEL

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from llmrouter.calls import Need
+from llmrouter.settings.policies import PoliciesSettings
 from llmrouter.settings.values import (
     DayHours,
     Flag,
@@ -150,7 +151,7 @@ class ModelSettings(Frozen):
     quality: Share | None = None
     """How good it is, from 0 to 1; routes can ask for a minimum."""
     weight: Weight = 1.0
-    """Its share under the policy weighted; multiplied by the provider's weight."""
+    """Its share under the policy round_robin; multiplied by the provider's weight."""
     limits: LimitSettings = LimitSettings()
     """What may be used of this model alone, within the provider's own limits."""
 
@@ -193,7 +194,7 @@ class ProviderSettings(Frozen):
     data: DataSettings = DataSettings()
     """What this provider does with prompts; routes can ask for it."""
     weight: Weight = 1.0
-    """Its share under the policy weighted; multiplied by the model's weight."""
+    """Its share under the policy round_robin; multiplied by the model's weight."""
     mock_failure_rate: Share = 0.0
     """Type echo only: this share of the requests fails, from 0 to 1."""
     mock_latency_seconds: Wait = 0.0
@@ -288,7 +289,9 @@ class Settings(Frozen):
     providers: tuple[ProviderSettings, ...] = ()
     """The providers, in the order in which equals are tried."""
     policy: Policy = "least_cost"
-    """How targets of one priority tier are ordered."""
+    """How targets of one priority tier are ordered: one of the policies, or a class of your own, file.py:Class."""
+    policies: PoliciesSettings = PoliciesSettings()
+    """The options of the policies."""
     routes: tuple[RouteSettings, ...] = ()
     """What may answer which requested model; the first match wins."""
     unmatched: Literal["passthrough", "reject"] = "passthrough"

@@ -1,26 +1,60 @@
 """What a single value of the settings must be, and how to say so where it is not."""
 
 import re
+from difflib import get_close_matches
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _KEY_PREFIX = re.compile(r"(sk|gsk|hf|nvapi|xai|pplx|csk|tgp|r8)_|AIza")
 _KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"})
 _FRAMING_HEADERS = frozenset({"host", "connection", "content-length", "content-encoding", "transfer-encoding"})
-POLICIES = ("least_cost", "least_latency", "round_robin", "weighted")
-_LATER_POLICIES = ("quality", "schedule")
+POLICIES = ("least_cost", "least_latency", "round_robin", "weighted", "quality", "schedule")
+_CUSTOM_POLICY = r"^[ -~]+\.py:[A-Za-z_][A-Za-z0-9_]*$"
 _HOST = re.compile(r"(?!\d+(\.\d+)*\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
 
 
+def is_custom(policy: str) -> bool:
+    """Whether a policy is a class of the owner's own, `path/to/file.py:Class`."""
+    return re.fullmatch(_CUSTOM_POLICY, policy) is not None and policy.isprintable()
+
+
 def _check_policy(name: str) -> str:
-    known = ", ".join(POLICIES)
-    if name in _LATER_POLICIES or ".py:" in name:
-        raise ValueError(f"the policy is not available in this version; use one of: {known}")
-    if name not in POLICIES:
-        raise ValueError(f"this policy is not known; use one of: {known}")
+    if name in POLICIES or is_custom(name):
+        return name
+    if ".py" in name:
+        raise ValueError("a class of your own is written path/to/file.py:Class, in plain ASCII letters")
+    raise ValueError(f"this policy is not known; use one of: {', '.join(POLICIES)}, or path/to/file.py:Class")
+
+
+def _check_inner_policy(name: str) -> str:
+    known = [policy for policy in POLICIES if policy != "schedule"]
+    if name == "schedule":
+        raise ValueError(f"a schedule within a schedule is not possible; use one of: {', '.join(known)}")
+    if is_custom(name):
+        raise ValueError("a class of your own can look at the hour itself; name it as `policy` of the file or a route")
+    if name not in known:
+        raise ValueError(f"this policy is not known; use one of: {', '.join(known)}")
     return name
+
+
+def _check_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError):
+        close = get_close_matches(name, available_timezones(), 1)
+        hint = f"did you mean {close[0]}?" if close else "write one such as Europe/Berlin or UTC"
+        raise ValueError(f"this time zone is not known on this machine; {hint}") from None
+    return name
+
+
+def _check_hours(hours: str) -> str:
+    begins, ends = hours.split("-")
+    if begins == ends:
+        raise ValueError("these hours end when they begin; leave them out for the whole day")
+    return hours
 
 
 def _check_host(name: str) -> str:
@@ -102,7 +136,17 @@ def _check_storage(url: str) -> str:
 type StorageUrl = Annotated[str, AfterValidator(_check_storage)]
 type Host = Annotated[str, AfterValidator(_check_host)]
 type Url = Annotated[str, AfterValidator(_check_url)]
-type Policy = Annotated[str, AfterValidator(_check_policy), Field(json_schema_extra={"enum": list(POLICIES)})]
+type Policy = Annotated[
+    str,
+    AfterValidator(_check_policy),
+    Field(json_schema_extra={"anyOf": [{"enum": list(POLICIES)}, {"pattern": _CUSTOM_POLICY}]}),
+]
+type InnerPolicy = Annotated[
+    str,
+    AfterValidator(_check_inner_policy),
+    Field(json_schema_extra={"enum": [p for p in POLICIES if p != "schedule"]}),
+]
+type TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
 type Glob = Annotated[str, Field(min_length=1), AfterValidator(_check_glob)]
 type HeaderName = Annotated[str, AfterValidator(_check_header)]
 type HeaderValue = Annotated[str, AfterValidator(_check_header_value)]
@@ -113,8 +157,10 @@ type Wait = Annotated[float, Field(ge=0, strict=True)]
 type Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 type Weight = Annotated[float, Field(gt=0, strict=True)]
 type Price = Annotated[float, Field(ge=0, strict=True)]
+type Importance = Annotated[float, Field(ge=0, strict=True)]
 type PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 type DayHours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+type WindowHours = Annotated[DayHours, AfterValidator(_check_hours)]
 type Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 type Flag = Annotated[bool, Field(strict=True)]
 

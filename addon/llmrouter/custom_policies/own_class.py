@@ -1,0 +1,90 @@
+"""The owner's class: the protocol that it fulfils, how it is read from its file, and what its exceptions are called."""
+
+import inspect
+import sys
+import traceback
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+from llmrouter.routing.policies import CallFacts, Candidate
+
+_LONGEST_MESSAGE = 200
+
+
+class OwnPolicy(Protocol):
+    """A policy of one's own: `policy: path/to/file.py:Class` in the file or a route.
+
+    The class is made once per configuration, without arguments, and asked on a thread of its own, one call at a time.
+    `config/policy_example.py` is one that works.
+    """
+
+    def order(self, call: CallFacts, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """The candidates of one priority tier, best first, the same objects that were given, each once at most.
+
+        Those that are left out follow in the order of `least_cost`. Where it raises, returns anything else, or takes
+        longer than `policies.custom.timeout_seconds`, `least_cost` orders the tier, and the decision says why.
+        """
+        ...
+
+
+class UnusableClass(Exception):
+    """There is no such class, or it cannot be used; the message says why."""
+
+
+def make_policy(file: Path, name: str) -> OwnPolicy:
+    """An object of the class in a file; raises `UnusableClass`, whatever the file does."""
+    module = _module(file)
+    found = vars(module).get(name)
+    if not isinstance(found, type):
+        classes = [key for key, value in vars(module).items() if isinstance(value, type) and hasattr(value, "order")]
+        hint = (
+            f"there are: {', '.join(classes)}" if classes else "a class with a method order(call, candidates) is needed"
+        )
+        raise UnusableClass(f"{file} has no class {name}; {hint}")
+    order = getattr(found, "order", None)
+    if not callable(order) or inspect.iscoroutinefunction(order):
+        raise UnusableClass(f"the class {name} needs a method order(call, candidates) that is not async")
+    try:
+        own: OwnPolicy = found()
+        inspect.signature(own.order).bind(None, None)
+    except BaseException as error:  # noqa: BLE001 - whatever the owner's code raises is its fault, and told
+        raise UnusableClass(f"the class {name} cannot be used: {describe(error, file)}") from None
+    return own
+
+
+def _module(file: Path) -> ModuleType:
+    """The file, run as a module that is not on any path; its text is read anew, and no compiled copy is kept."""
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise UnusableClass(f"{file} cannot be read: {error.strerror}") from None
+    module = ModuleType(f"llmrouter_policy_{sha256(str(file).encode()).hexdigest()[:16]}")
+    module.__file__ = str(file)
+    earlier = sys.modules.get(module.__name__)
+    # Dataclasses look their module up by its name.
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(text, str(file), "exec"), vars(module))
+    except BaseException as error:  # noqa: BLE001 - as above; a syntax error is one of them
+        if earlier is None:
+            del sys.modules[module.__name__]
+        else:
+            sys.modules[module.__name__] = earlier
+        raise UnusableClass(f"{file} cannot be run: {describe(error, file)}") from None
+    return module
+
+
+def describe(error: BaseException, file: Path) -> str:
+    """An exception in one short line, with the line of the file that it came from."""
+    try:
+        message = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())[:_LONGEST_MESSAGE]
+    except BaseException:  # noqa: BLE001 - an exception of the owner's own may fail to say what it is
+        message = ""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == str(file)]
+    if isinstance(error, SyntaxError):
+        lines.append(error.lineno or 1)
+    told = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"{told} ({file.name}, line {lines[-1]})" if lines else told

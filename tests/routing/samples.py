@@ -1,6 +1,7 @@
 """Targets, calls and settings for the tests of routing, built as the router itself builds them."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from llmrouter.brands.brand import Brand
@@ -10,6 +11,7 @@ from llmrouter.replies import Usage
 from llmrouter.routing.catalog import Catalogue, build_targets
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
+from llmrouter.routing.policies import Policy
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.settings.model import Settings
 from llmrouter.targets import Target
@@ -61,11 +63,17 @@ def catalogue_of(*providers: Mapping[str, Any], environ: Mapping[str, str] | Non
     return build_targets(settings_of(*providers, **keys), BRANDS, environ or {})
 
 
-def router_of(*providers: Mapping[str, Any], health: HealthBook | None = None, **keys: Any) -> Router:
-    """A router over such settings."""
+def router_of(
+    *providers: Mapping[str, Any],
+    health: HealthBook | None = None,
+    custom: Mapping[str, Policy] = MappingProxyType({}),
+    **keys: Any,
+) -> Router:
+    """A router over such settings, and with such policies of its owner's own."""
     settings = settings_of(*providers, **keys)
     catalogue = build_targets(settings, BRANDS, {})
-    return Router(settings, catalogue, HealthBook() if health is None else health, PriceBook(catalogue.targets))
+    book = HealthBook() if health is None else health
+    return Router(settings, catalogue, book, PriceBook(catalogue.targets), custom)
 
 
 def echo(name: str, **keys: Any) -> dict[str, Any]:

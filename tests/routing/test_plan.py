@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 
 import pytest
 
@@ -9,6 +10,7 @@ from llmrouter.calls import Need, Preferences
 from llmrouter.errors import InvalidRequest, Outcome
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.vitals import Answered
+from llmrouter.routing.policies import CallFacts, Candidate
 from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of
 
 WALL = 1_795_000_000.0
@@ -70,7 +72,18 @@ def test_the_header_chooses_the_policy_before_the_route_and_the_route_before_the
 @pytest.mark.parametrize(
     ("preferences", "message"),
     [
-        (Preferences(policy="cheapest"), "'cheapest'. There are: least_cost, least_latency, round_robin, weighted."),
+        (
+            Preferences(policy="cheapest"),
+            "'cheapest'. There are: least_cost, least_latency, round_robin, weighted, quality.",
+        ),
+        (
+            Preferences(policy="schedule"),
+            "'schedule'. There are: least_cost, least_latency, round_robin, weighted, quality.",
+        ),
+        (
+            Preferences(policy="any.py:Class"),
+            "'any.py:Class'. There are: least_cost, least_latency, round_robin, weighted, quality.",
+        ),
         (Preferences(provider="gorq"), "'gorq'. There are: one, two."),
     ],
 )
@@ -80,6 +93,58 @@ def test_a_header_that_names_nothing_known_is_refused_with_what_would_be_right(
     with pytest.raises(InvalidRequest) as caught:
         router_of(echo("two"), echo("one")).plan(call_of(preferences=preferences), 0, WALL)
     assert caught.value.message.endswith(message)
+
+
+SEVERAL = (
+    echo("good", models=[{"id": "m", "serves": ["*"], "quality": 0.9, "price": {"input": 5, "output": 5}}]),
+    echo("free", models=[{"id": "m", "serves": ["*"], "quality": 0.2, "price": {"input": 0, "output": 0}}], weight=5),
+    echo("gpu", models=[{"id": "m", "serves": ["*"], "quality": 0.5, "price": {"input": 1, "output": 1}}]),
+)
+OPTIONS = {
+    "weighted": {"quality": 1},
+    "quality": {"at_least": 0.5},
+    "schedule": {"windows": [{"prefer": ["gpu/*"], "policy": "quality"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("policy", "order"),
+    [
+        ("least_cost", ["free", "gpu", "good"]),
+        ("least_latency", ["gpu", "good", "free"]),
+        ("round_robin", ["free", "good", "gpu"]),
+        ("weighted", ["good", "gpu", "free"]),
+        ("quality", ["gpu", "good", "free"]),
+        ("schedule", ["gpu", "good", "free"]),
+    ],
+)
+@pytest.mark.parametrize("place", ["file", "route", "header"])
+def test_every_policy_by_file_route_and_header(policy: str, order: list[str], place: str) -> None:
+    health = HealthBook()
+    route = {"model": "*", "policy": policy if place == "route" else None}
+    file = policy if place == "file" else "least_cost"
+    router = router_of(*SEVERAL, health=health, policy=file, policies=OPTIONS, routes=[route])
+    for target, seconds in zip(router.catalogue.targets, (2.0, 3.0, 1.0), strict=True):
+        health.record(target, Outcome.SUCCESS, None, seconds, 0)
+    plan = router.plan(call_of(preferences=Preferences(policy=policy if place == "header" else None)), 0, WALL)
+    assert ([target.provider for target in plan.targets], plan.policy) == (order, policy)
+    assert plan.to_record()["policy"] == policy
+
+
+def test_a_policy_is_told_what_the_call_is_but_nothing_of_its_text() -> None:
+    told: list[CallFacts] = []
+
+    class Listener:
+        def order(self, candidates: Sequence[Candidate], facts: CallFacts) -> Sequence[Candidate]:
+            told.append(facts)
+            return candidates
+
+    router = router_of(echo("e"), policy="l.py:Listener", custom={"l.py:Listener": Listener()})
+    call = call_of("m" * 1000, input_characters=4000, max_output_tokens=50, needs=frozenset({Need.TOOLS}), stream=True)
+    router.plan(call, 7, WALL)
+    assert told == [CallFacts("m" * 256, WALL, 1000, 50, 50, frozenset({Need.TOOLS}), stream=True)]
+    router.plan(call_of(), 7, WALL)
+    assert told[1] == CallFacts("gpt-4o", WALL, 0, 500)
 
 
 def test_a_pinned_provider_alone_is_planned_and_the_others_say_why() -> None:

@@ -35,7 +35,7 @@ CASES = [
     ("providers:\n\t- type: echo\n", "2:1: syntax: YAML does not allow tabs"),
     ("providers: [\n", "2:1: syntax: "),
     ("a: &x [*x]\n", "1:4: syntax: an alias stands for something inside itself"),
-    (ECHO + "polici: least_cost\n", "3:1: polici: unknown key; did you mean policy?"),
+    (ECHO + "polcy: least_cost\n", "3:1: polcy: unknown key; did you mean policy?"),
     ("providers:\n  - type: echo\n    modle: x\n", "3:5: providers[0].modle: unknown key; did you mean model?"),
     (ECHO + "retry: {max_attempt: 1}\n", "3:9: retry.max_attempt: unknown key; did you mean max_attempts?"),
     (
@@ -86,8 +86,71 @@ CASES = [
         "4:34: routes[0].use[1]: 'grok/*' matches no target; targets are written provider/model: echo/echo",
     ),
     (ECHO + "policy: cheapest\n", "3:1: policy: this policy is not known; use one of: least_cost"),
-    (ECHO + "policy: schedule\n", "3:1: policy: the policy is not available in this version"),
-    (ECHO + "policy: mine.py:Mine\n", "3:1: policy: the policy is not available in this version"),
+    (ECHO + "policy: schedule\n", "3:1: policy: the policy schedule needs its windows; write them under `policies:"),
+    (
+        ECHO + "routes: [{model: a, policy: schedule}]\n",
+        "3:21: routes[0].policy: the policy schedule needs its windows; write them",
+    ),
+    (ECHO + "policy: mine.py\n", "3:1: policy: a class of your own is written path/to/file.py:Class"),
+    (ECHO + "policies: {wieghted: {}}\n", "3:12: policies.wieghted: unknown key; did you mean weighted?"),
+    (ECHO + "policies: {weighted: {}}\n", "3:12: policies.weighted: nothing counts; give at least one of cost"),
+    (ECHO + "policies: {weighted: {cost: 0}}\n", "3:12: policies.weighted: nothing counts"),
+    (ECHO + "policies: {weighted: {price: 1}}\n", "3:23: policies.weighted.price: unknown key; known here: cost,"),
+    (ECHO + "policies: {weighted: {cost: -1}}\n", "3:23: policies.weighted.cost: 0 or more is needed"),
+    (ECHO + "policies: {quality: {at_least: 7}}\n", "3:22: policies.quality.at_least: 1 or less is needed"),
+    (ECHO + "policies: {quality: {least: 1}}\n", "3:22: policies.quality.least: unknown key; did you mean at_least?"),
+    (ECHO + "policies: {custom: {timeout_seconds: 2}}\n", "3:21: policies.custom.timeout_seconds: 1 or less is needed"),
+    (ECHO + "policies: {custom: {timeout_seconds: 0}}\n", "policies.custom.timeout_seconds: more than 0 is needed"),
+    (ECHO + "policies: {schedule: {}}\n", "3:12: policies.schedule.windows: this key is required"),
+    (ECHO + "policies: {schedule: {windows: []}}\n", "3:23: policies.schedule.windows: at least 1 of them is needed"),
+    (
+        ECHO + "policies: {schedule: {windows: [{prefer: []}]}}\n",
+        "3:34: policies.schedule.windows[0].prefer: at least 1 of them is needed",
+    ),
+    (
+        ECHO + "policies: {schedule: {windows: [{days: [monday], prefer: [echo/*]}]}}\n",
+        "3:41: policies.schedule.windows[0].days[0]: one of these is needed: 'mon'",
+    ),
+    (
+        ECHO + "policies: {schedule: {windows: [{prefer: [echo/*, gpu/*]}]}}\n",
+        "3:51: policies.schedule.windows[0].prefer[1]: 'gpu/*' matches no target; targets are written provider/model",
+    ),
+    (
+        ECHO + 'policies: {schedule: {windows: [{hours: "8-18", prefer: [echo/*]}]}}\n',
+        "3:34: policies.schedule.windows[0].hours: two times of the day are needed, such as 08:00-18:00",
+    ),
+    (
+        ECHO + 'policies: {schedule: {windows: [{hours: "08:00-08:00", prefer: [echo/*]}]}}\n',
+        "3:34: policies.schedule.windows[0].hours: these hours end when they begin",
+    ),
+    (
+        ECHO + "policies: {schedule: {timezone: Europe/Berln, windows: [{prefer: [echo/*]}]}}\n",
+        "3:23: policies.schedule.timezone: this time zone is not known on this machine; did you mean Europe/Berlin?",
+    ),
+    (
+        ECHO + "policies: {schedule: {timezone: ../zone, windows: [{prefer: [echo/*]}]}}\n",
+        "3:23: policies.schedule.timezone: this time zone is not known on this machine; write one such as",
+    ),
+    (
+        ECHO + "policies: {schedule: {timezone: Europe, windows: [{prefer: [echo/*]}]}}\n",
+        "3:23: policies.schedule.timezone: this time zone is not known on this machine",
+    ),
+    (
+        ECHO + "policies: {schedule: {windows: [{prefer: [echo/*], policy: schedule}]}}\n",
+        "3:52: policies.schedule.windows[0].policy: a schedule within a schedule is not possible; use one of:",
+    ),
+    (
+        ECHO + "policies: {schedule: {otherwise: schedule, windows: [{prefer: [echo/*]}]}}\n",
+        "3:23: policies.schedule.otherwise: a schedule within a schedule is not possible",
+    ),
+    (
+        ECHO + "policies: {schedule: {otherwise: mine.py:Mine, windows: [{prefer: [echo/*]}]}}\n",
+        "3:23: policies.schedule.otherwise: a class of your own can look at the hour itself",
+    ),
+    (
+        ECHO + "policies: {schedule: {otherwise: cheapest, windows: [{prefer: [echo/*]}]}}\n",
+        "3:23: policies.schedule.otherwise: this policy is not known; use one of: least_cost",
+    ),
     (ECHO + "intercept: []\n", "3:1: intercept: at least 1 of them is needed"),
     (ECHO + 'intercept: ["https://api.openai.com"]\n', "3:13: intercept[0]: a host name alone is needed"),
     (ECHO + 'intercept: ["*.openai.com"]\n', "3:13: intercept[0]: wildcards are not possible"),

@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import pytest
+
 from llmrouter.brands import BRANDS
 from llmrouter.settings.schema import json_schema
 from llmrouter.settings.values import POLICIES
@@ -41,7 +44,23 @@ def test_an_editor_offers_types_and_policies() -> None:
     """The words that can stand there are listed."""
     parts = json_schema()["$defs"]
     assert parts["ProviderSettings"]["properties"]["type"]["enum"] == sorted(BRANDS)
-    assert parts["Policy"]["enum"] == list(POLICIES)
+    assert parts["Policy"]["anyOf"][0]["enum"] == list(POLICIES)
+    assert "schedule" not in parts["InnerPolicy"]["enum"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_right"),
+    [
+        ("least_cost", True),
+        ("mine/policy.py:Mine", True),
+        ("cheapest", False),
+        ("policy.py", False),
+        ("x.py:A b", False),
+    ],
+)
+def test_an_editor_knows_a_class_of_ones_own(policy: str, is_right: bool) -> None:
+    """As the loader does."""
+    assert jsonschema.Draft202012Validator(json_schema()).is_valid({"policy": policy}) is is_right
 
 
 def test_unknown_keys_are_refused_by_the_schema_too() -> None:

@@ -41,7 +41,7 @@ class CustomPolicies:
         self._loading_s = loading_s
 
     def load(self, settings: Settings) -> Iterator[Finding]:
-        """Reads each file once, and makes each class once; yields what is wrong, where the policy is named."""
+        """Makes each class once, running its file; yields what is wrong, where the policy is named."""
         problems: dict[str, str] = {}
         for path, name in named_policies(settings):
             if not is_custom(name):

@@ -36,7 +36,7 @@ class UnusableClass(Exception):
 
 def make_policy(file: Path, name: str) -> OwnPolicy:
     """An object of the class in a file; raises `UnusableClass`, whatever the file does."""
-    module = _module(file)
+    module = _module(file, name)
     found = vars(module).get(name)
     if not isinstance(found, type):
         classes = [key for key, value in vars(module).items() if isinstance(value, type) and hasattr(value, "order")]
@@ -55,13 +55,13 @@ def make_policy(file: Path, name: str) -> OwnPolicy:
     return own
 
 
-def _module(file: Path) -> ModuleType:
-    """The file, run as a module that is not on any path; its text is read anew, and no compiled copy is kept."""
+def _module(file: Path, name: str) -> ModuleType:
+    """The file, run for a class of it as a module of its own; its text is read anew, and no compiled copy is kept."""
     try:
         text = file.read_bytes()
     except OSError as error:
         raise UnusableClass(f"{file} cannot be read: {error.strerror}") from None
-    module = ModuleType(f"llmrouter_policy_{sha256(str(file).encode()).hexdigest()[:16]}")
+    module = ModuleType(f"llmrouter_policy_{sha256(f'{file}:{name}'.encode()).hexdigest()[:16]}")
     module.__file__ = str(file)
     earlier = sys.modules.get(module.__name__)
     # Dataclasses look their module up by its name.

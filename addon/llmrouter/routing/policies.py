@@ -100,14 +100,16 @@ class RoundRobin:
             return waiting
         credits = self._credits.setdefault(facts.model, {})
         total = 0
+        rows: list[tuple[int, int, Candidate]] = []
         for candidate in ready:
-            target = candidate.target
-            share = max(1, round(target.weight * _SHARES_PER_WEIGHT))
-            credits[target.key] = credits.get(target.key, 0) + share
+            key = candidate.target.key
+            share = int(candidate.target.weight * _SHARES_PER_WEIGHT) or 1
             total += share
-        ready.sort(key=lambda candidate: (-credits[candidate.target.key], candidate.position))
-        credits[ready[0].target.key] -= total
-        return ready + waiting
+            credits[key] = credit = credits.get(key, 0) + share
+            rows.append((-credit, candidate.position, candidate))
+        rows.sort()
+        credits[rows[0][2].target.key] -= total
+        return [row[2] for row in rows] + waiting
 
 
 class Quality:
@@ -120,10 +122,10 @@ class Quality:
         """Sorts what is good enough by expected cost, the rest by quality."""
         return sorted(candidates, key=self._rank)
 
-    def _rank(self, candidate: Candidate) -> tuple[float, tuple[float, float, float, int]]:
+    def _rank(self, candidate: Candidate) -> tuple[float, float, float, float, int]:
         quality = candidate.target.quality
-        missing = math.inf if quality is None else max(self._at_least - quality, 0.0)
-        return missing, _by_cost(candidate)
+        missing = math.inf if quality is None else self._at_least - quality
+        return missing if missing > 0 else 0.0, *_by_cost(candidate)
 
 
 def in_cost_order(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -132,8 +134,13 @@ def in_cost_order(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 
 def _by_cost(candidate: Candidate) -> tuple[float, float, float, int]:
-    cost, time = _or_last(candidate.expected_usd), _or_last(candidate.first_content_s)
-    return cost, candidate.quota_wait_s, time, candidate.position
+    cost, time = candidate.expected_usd, candidate.first_content_s
+    return (
+        math.inf if cost is None else cost,
+        candidate.quota_wait_s,
+        math.inf if time is None else time,
+        candidate.position,
+    )
 
 
 def _by_latency(candidate: Candidate) -> tuple[float, int]:
@@ -146,7 +153,3 @@ def _by_latency(candidate: Candidate) -> tuple[float, int]:
 
 def _by_wait(candidate: Candidate) -> tuple[float, int]:
     return candidate.quota_wait_s, candidate.position
-
-
-def _or_last(value: float | None) -> float:
-    return math.inf if value is None else value

@@ -21,47 +21,50 @@ class Weighted:
     """
 
     def __init__(self, weights: WeightedSettings) -> None:
-        criteria = (
-            (weights.cost, _costs),
-            (weights.latency, _latencies),
-            (weights.quality, _shortfalls),
-            (weights.error_rate, _error_rates),
-        )
-        self._criteria = tuple((weight, measure) for weight, measure in criteria if weight > 0)
+        self._weights = weights
 
     def order(self, candidates: Sequence[Candidate], facts: CallFacts) -> list[Candidate]:
         """Sorts by the sum."""
+        if not candidates:
+            return []
+        # By columns: a request may have hundreds of candidates.
+        targets, positions, costs, firsts, _, error_rates, waits, *_ = zip(*candidates, strict=True)
+        weights = self._weights
         sums = [0.0] * len(candidates)
-        for weight, measure in self._criteria:
-            sums = [total + weight * share for total, share in zip(sums, measure(candidates), strict=True)]
-        ranked = sorted(zip(sums, (c.position for c in candidates), candidates, strict=True), key=lambda row: row[:2])
-        return [candidate for _, _, candidate in ranked]
+        if weights.cost:
+            sums = _add(sums, weights.cost, _costs(costs))
+        if weights.latency:
+            sums = _add(sums, weights.latency, _latencies(firsts, waits))
+        if weights.quality:
+            sums = _add(sums, weights.quality, _shortfalls([target.quality for target in targets]))
+        if weights.error_rate:
+            sums = _add(sums, weights.error_rate, _or_average(error_rates))
+        # No two have one position, so that candidates themselves are never compared.
+        return [row[2] for row in sorted(zip(sums, positions, candidates, strict=True))]
 
 
-def _costs(candidates: Sequence[Candidate]) -> list[float]:
-    known = [c.expected_usd for c in candidates if c.expected_usd is not None]
-    largest = max(known, default=0.0) or 1.0
-    return [1.0 if c.expected_usd is None else c.expected_usd / largest for c in candidates]
+def _add(sums: Sequence[float], weight: float, shares: Sequence[float]) -> list[float]:
+    return [total + weight * share for total, share in zip(sums, shares, strict=True)]
 
 
-def _latencies(candidates: Sequence[Candidate]) -> list[float]:
-    firsts = _or_average([c.first_content_s for c in candidates])
-    seconds = [first + c.quota_wait_s for first, c in zip(firsts, candidates, strict=True)]
-    longest = max(seconds, default=0.0) or 1.0
+def _costs(costs: Sequence[float | None]) -> list[float]:
+    largest = max([cost for cost in costs if cost is not None], default=0.0) or 1.0
+    return [1.0 if cost is None else cost / largest for cost in costs]
+
+
+def _latencies(firsts: Sequence[float | None], waits: Sequence[float]) -> list[float]:
+    seconds = [first + wait for first, wait in zip(_or_average(firsts), waits, strict=True)]
+    longest = max(seconds) or 1.0
     return [each / longest for each in seconds]
 
 
-def _shortfalls(candidates: Sequence[Candidate]) -> list[float]:
-    qualities = _or_average([c.target.quality for c in candidates])
-    best = max(qualities, default=0.0) or 1.0
-    return [(best - quality) / best for quality in qualities]
+def _shortfalls(qualities: Sequence[float | None]) -> list[float]:
+    known = _or_average(qualities)
+    best = max(known) or 1.0
+    return [(best - quality) / best for quality in known]
 
 
-def _error_rates(candidates: Sequence[Candidate]) -> list[float]:
-    return _or_average([c.error_rate for c in candidates])
-
-
-def _or_average(values: list[float | None]) -> list[float]:
+def _or_average(values: Sequence[float | None]) -> list[float]:
     """The values, with the average of the known ones in place of each unknown one, 0 where none is known."""
     known = [value for value in values if value is not None]
     average = sum(known) / len(known) if known else 0.0

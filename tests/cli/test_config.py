@@ -29,6 +29,16 @@ def test_check_of_a_bad_file(tmp_path: Path) -> None:
     assert f"{file}:2:5: providers[0].type: unknown type 'ech'; did you mean echo?" in result.output
 
 
+def test_check_of_a_file_whose_policy_is_missing(tmp_path: Path) -> None:
+    """A class of one's own is looked for, too."""
+    file = tmp_path / "good.yaml"
+    file.write_text("providers:\n  - type: echo\npolicy: mine.py:Mine\n")
+    result = CliRunner().invoke(main, ["config", "check", str(file)])
+
+    assert result.exit_code == 1
+    assert f"{file}:3:1: policy: {tmp_path}/mine.py cannot be read: No such file" in result.output
+
+
 def test_schema() -> None:
     """It prints JSON."""
     result = CliRunner().invoke(main, ["config", "schema"])

@@ -71,6 +71,17 @@ def test_json(config: str) -> None:
     assert plan["policy"] == "least_cost"
 
 
+def test_a_policy_of_ones_own_that_fails_is_told(config: str) -> None:
+    """The order is that of the cost, and the line says why."""
+    file = Path(config)
+    source = "class Mine:\n    def order(self, call, candidates):\n        raise LookupError('nothing')\n"
+    file.with_name("mine.py").write_text(source)
+    file.write_text(CONFIG + "policy: mine.py:Mine\n")
+    result = explained("--config", config, "--model", "gpt-4o")
+    assert "policy mine.py:Mine," in result.output
+    assert "the policy failed, and least_cost ordered: LookupError: nothing (mine.py, line 3)" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

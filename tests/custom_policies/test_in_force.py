@@ -50,7 +50,7 @@ async def test_file_route_and_header(folder: Path, model: str, header: str | Non
     async with gateway(folder, *PROVIDERS, **SETTINGS) as router:
         told = await router.ask(model=model, preferences=Preferences(policy=header))
         assert told.answer.headers["x-llmrouter-provider"] == answered_by
-        assert router.decisions[-1].plan["policy"] == told.answer.headers["x-llmrouter-policy"]
+        assert router.decisions[-1].to_record()["plan"]["policy"] == told.answer.headers["x-llmrouter-policy"]
 
 
 async def test_a_header_names_no_file_that_the_settings_do_not_name(folder: Path) -> None:

@@ -73,7 +73,7 @@ def router_of(
     settings = settings_of(*providers, **keys)
     catalogue = build_targets(settings, BRANDS, {})
     book = HealthBook() if health is None else health
-    return Router(settings, catalogue, book, PriceBook(catalogue.targets), custom)
+    return Router(settings, catalogue, book, PriceBook(catalogue.targets), custom=custom)
 
 
 def echo(name: str, **keys: Any) -> dict[str, Any]:

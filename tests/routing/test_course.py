@@ -36,9 +36,7 @@ class Drive:
         """The course, over a plan of these targets."""
         left_out = [LeftOut(t, "it rests", returns_at=self.health.available_at(t, self.now)) for t in self.resting]
         left_out += [LeftOut(target, "it cannot do: tools", Gate.DEMAND) for target in self.never]
-        plan = Plan(
-            tuple(Candidate(t, None, None, n) for n, t in enumerate(self.planned)), tuple(left_out), "least_cost"
-        )
+        plan = Plan(tuple(Candidate(t, n) for n, t in enumerate(self.planned)), tuple(left_out), "least_cost")
         return Course(call_of(), plan, self.health, self.retry, self.now + DEADLINE)
 
     def run(self, course: Course, **failures: list[AttemptFailed]) -> None:

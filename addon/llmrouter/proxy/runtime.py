@@ -176,7 +176,9 @@ class Runtime:
         self._health.reload(catalogue.targets)
         self._quotas.reload(catalogue.targets, limits_of(settings))
         self._prices = self._prices.for_targets(catalogue.targets)
-        self.gateway.router = Router(settings, catalogue, self._health, self._prices, self._estimates, self._custom.policies)
+        self.gateway.router = Router(
+            settings, catalogue, self._health, self._prices, self._estimates, self._custom.policies
+        )
         self._price_refresh.take(self._prices)
         self.gateway.retry = settings.retry
         if log_changed:

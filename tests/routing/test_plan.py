@@ -9,8 +9,8 @@ import pytest
 from llmrouter.calls import Need, Preferences
 from llmrouter.errors import InvalidRequest, Outcome
 from llmrouter.routing.health import HealthBook
-from llmrouter.routing.vitals import Answered
 from llmrouter.routing.policies import CallFacts, Candidate
+from llmrouter.routing.vitals import Answered
 from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of
 
 WALL = 1_795_000_000.0
@@ -125,10 +125,28 @@ def test_every_policy_by_file_route_and_header(policy: str, order: list[str], pl
     file = policy if place == "file" else "least_cost"
     router = router_of(*SEVERAL, health=health, policy=file, policies=OPTIONS, routes=[route])
     for target, seconds in zip(router.catalogue.targets, (2.0, 3.0, 1.0), strict=True):
-        health.record(target, Outcome.SUCCESS, None, seconds, 0)
+        health.record(target, Outcome.SUCCESS, None, Answered(seconds, seconds, None, is_stream=False), 0)
     plan = router.plan(call_of(preferences=Preferences(policy=policy if place == "header" else None)), 0, WALL)
     assert ([target.provider for target in plan.targets], plan.policy) == (order, policy)
     assert plan.to_record()["policy"] == policy
+
+
+def test_a_policy_is_told_what_health_knows_of_a_target() -> None:
+    health, told = HealthBook(), list[Candidate]()
+
+    class Listener:
+        def order(self, candidates: Sequence[Candidate], facts: CallFacts) -> Sequence[Candidate]:
+            told.extend(candidates)
+            return candidates
+
+    custom = {"l.py:Listener": Listener()}
+    router = router_of(echo("tried"), echo("new"), health=health, policy="l.py:Listener", custom=custom)
+    tried, _ = router.catalogue.targets
+    health.record(tried, Outcome.SUCCESS, None, Answered(0.5, 2.5, 100, is_stream=True), 0)
+    health.record(tried, Outcome.SERVER_ERROR, None, None, 0)
+    router.plan(call_of(stream=True), 0, WALL)
+    figures = [(c.first_content_s, c.tokens_per_s, c.error_rate) for c in told]
+    assert figures == [(0.5, pytest.approx(50), pytest.approx(0.5)), (None, None, None)]
 
 
 def test_a_policy_is_told_what_the_call_is_but_nothing_of_its_text() -> None:

@@ -123,9 +123,10 @@ class Router:
             if left is not None:
                 left_out.append(left)
             else:
-                known = self._health.figures(target, now)
-                latency = known.latency_s(is_stream=call.stream)
-                fit.append(Candidate(target, position, cost_usd, latency, None, None, quota.wait_s))
+                health = self._health.figures(target, now)
+                speed, errors = health.tokens_per_s, health.error_rate
+                latency = health.latency_s(is_stream=call.stream)
+                fit.append(Candidate(target, position, cost_usd, latency, speed, errors, quota.wait_s))
         ordered, failure = self._in_order(fit, policy, _facts(call, expectation, wall))
         return Plan(ordered, tuple(left_out), policy, expectation, failure)
 

@@ -34,10 +34,11 @@ class CallFacts(NamedTuple):
 class Candidate(NamedTuple):
     """A target that may serve a call now, with what a policy weighs.
 
-    `position` is the place of declaration. `expected_usd` is what the call would cost there, `first_content_s` and
-    `tokens_per_s` how fast it answers, `error_rate` the share of recent requests that failed (0 to 1); each is None
-    where it is not known. `quota_wait_s` is how long it would be waited for its quota, `requests_left` and
-    `tokens_left` what is left of it, None where it has no limit.
+    `position` is the place of declaration. `expected_usd` is what the call would cost there, `first_content_s` how long
+    such a call waits for its first content (all of it, where it is no stream), `tokens_per_s` how fast a stream goes
+    on, `error_rate` the share of recent attempts that failed (0 to 1); each is None where it is not known.
+    `quota_wait_s` is how long it would be waited for its quota, `requests_left` and `tokens_left` what is left of it,
+    None where it has no limit or nothing is known.
     """
 
     target: Target

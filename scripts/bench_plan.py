@@ -18,6 +18,7 @@ from llmrouter.routing.estimates import EstimateBook
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.price_book import PriceBook
+from llmrouter.routing.vitals import Answered
 from llmrouter.settings.model import Settings
 
 SEED = 20261123
@@ -69,7 +70,7 @@ def main() -> None:
     for words in (10, 1000):
         for target in catalogue.targets:
             estimates.learn(target, call_of(words), Usage(words * 9, 200, cached_tokens=words), 0.0)
-            health.record(target, Outcome.SUCCESS, None, 0.4, 0.0)
+            health.record(target, Outcome.SUCCESS, None, Answered(0.4, 2.0, 200, is_stream=True), 0.0)
         call = call_of(words)
         best_s = min(seconds_of(router, call, options.plans) for _ in range(ROUNDS))
         print(f"{len(catalogue.targets)} targets, {call.input_characters} characters: {best_s * 1e6:.0f} µs per plan")

@@ -7,9 +7,9 @@ import pytest
 
 from llmrouter.errors import AttemptFailed, NoAnswer, NoTarget, Outcome, RelayedError, RouterError
 from llmrouter.routing.course import Course, Step
-from llmrouter.routing.gates import Gate
+from llmrouter.routing.gates import Gate, LeftOut
 from llmrouter.routing.health import HealthBook
-from llmrouter.routing.plan import LeftOut, Plan
+from llmrouter.routing.plan import Plan
 from llmrouter.routing.policies import Candidate
 from llmrouter.routing.vitals import Answered
 from llmrouter.settings.model import BreakerSettings, RetrySettings

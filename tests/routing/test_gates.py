@@ -7,7 +7,7 @@ import pytest
 from llmrouter.brands.dialect import Detour, Dialect
 from llmrouter.calls import Call, Need, Preferences
 from llmrouter.routing.estimates import EstimateBook
-from llmrouter.routing.gates import Gate, Known, Refusal, refuse
+from llmrouter.routing.gates import Gate, Refusal, refuse, refuse_dear, refuse_long, refuse_refused
 from llmrouter.routing.price_book import configured_sheet
 from llmrouter.settings.model import DataSettings, PriceSettings, RouteSettings
 from llmrouter.targets import Target
@@ -24,7 +24,12 @@ def judged(
     expected = EstimateBook().expect(call, 0.0).at(target)
     sheet = None if target.price is None else configured_sheet(target.price)
     cost_usd = None if sheet is None else sheet.estimate_usd(*expected[:3], WALL)
-    return refuse(target, call, route, Known(expected, cost_usd, unsupported))
+    return (
+        refuse(target, call, route)
+        or refuse_refused(call, unsupported)
+        or refuse_long(target, expected.least_input_tokens)
+        or refuse_dear(call.preferences.max_cost_usd, cost_usd)
+    )
 
 
 @pytest.mark.parametrize(

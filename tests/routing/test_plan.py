@@ -8,10 +8,12 @@ import pytest
 
 from llmrouter.calls import Need, Preferences
 from llmrouter.errors import InvalidRequest, Outcome
+from llmrouter.routing.claims import Claim
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.policies import CallFacts, Candidate
+from llmrouter.routing.quotas import Ask, QuotaBook, limits_of
 from llmrouter.routing.vitals import Answered
-from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of
+from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of, settings_of
 
 WALL = 1_795_000_000.0
 
@@ -147,6 +149,25 @@ def test_a_policy_is_told_what_health_knows_of_a_target() -> None:
     router.plan(call_of(stream=True), 0, WALL)
     figures = [(c.first_content_s, c.tokens_per_s, c.error_rate) for c in told]
     assert figures == [(0.5, pytest.approx(50), pytest.approx(0.5)), (None, None, None)]
+
+
+def test_a_policy_of_ones_own_is_told_what_is_left_of_the_quotas() -> None:
+    told: list[Candidate] = []
+
+    class Listener:
+        def order(self, candidates: Sequence[Candidate], facts: CallFacts) -> Sequence[Candidate]:
+            told.extend(candidates)
+            return candidates
+
+    providers = echo("limited", limits={"rpm": 10, "tpm": 5000}), echo("counted", limits={"rpm": 5}), echo("free")
+    router = router_of(*providers, policy="l.py:Listener", custom={"l.py:Listener": Listener()})
+    book = QuotaBook()
+    book.reload(router.catalogue.targets, limits_of(settings_of(*providers)))
+    limited, counted, _ = router.catalogue.targets
+    book.reserve(limited, Ask(1200, None), 0, WALL)
+    router.plan(call_of(), 0, WALL, Claim(book, lambda target: Ask(1, None), WALL))
+    assert [(c.requests_left, c.tokens_left) for c in told] == [(9, 3800), (5, None), (None, None)]
+    assert [c.target for c in told][:2] == [limited, counted]
 
 
 def test_a_policy_is_told_what_the_call_is_but_nothing_of_its_text() -> None:

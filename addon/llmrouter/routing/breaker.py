@@ -110,6 +110,11 @@ class Breaker:
         if self._state is BreakerState.OPEN and self._recovery_s <= self._settings.recovery_seconds:
             self._opened_at = now - self._recovery_s
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it lets all through, whatever the time."""
+        return self._state is BreakerState.CLOSED
+
     def state(self, now: float) -> BreakerState:
         """Its state at this moment."""
         if self._state is BreakerState.OPEN and now >= self._opened_at + self._recovery_s:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from llmrouter.errors import Outcome
 from llmrouter.replies import Usage
+from llmrouter.routing.allowances import UNLIMITED
 from llmrouter.routing.quotas import FREE, Ask, QuotaBook, QuotaState, QuotaVerdict, Reservation
 from llmrouter.routing.waiting import Ticket
 from llmrouter.targets import Target
@@ -28,6 +29,14 @@ class Claim:
         if not self._book.is_limited(target):
             return FREE
         return self._book.check(target, self._ask_of(target), now, now + self._wall_ahead_s, self._ticket_for(target))
+
+    def left(self, target: Target, now: float) -> tuple[int | None, int | None]:
+        """How many requests and tokens are left of a target's limits; None where it has no such limit."""
+        room = self._book.room(target, now, now + self._wall_ahead_s)
+        if room is None:
+            return None, None
+        requests, tokens, _ = room
+        return None if requests >= UNLIMITED else requests, None if tokens >= UNLIMITED else tokens
 
     def wait_s(self, target: Target, now: float, patience_s: float | None = None) -> float | None:
         """Stands in line for a target, for `patience_s` seconds or as long as its limits say, and no longer in another.

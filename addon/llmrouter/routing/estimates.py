@@ -23,6 +23,7 @@ FIRST_OUTPUT_TOKENS = 500.0
 _MOST_CHARACTERS_PER_TOKEN = 6.0
 # What a learned ratio may be wrong by for one prompt, before a target is left out for its window.
 _MARGIN = 1.5
+_FIRST_RATIO = FIRST_CHARACTERS_PER_TOKEN, _MOST_CHARACTERS_PER_TOKEN
 _BOUNDS = (0.5, 12.0)
 _FIRST_GUESS_TOKENS = 500.0
 _ENOUGH_TOKENS = 5_000.0
@@ -93,28 +94,27 @@ class Expectation:
     held: Mapping[str, int]
     caches: PromptCaches
     ratios: Mapping[str, _Ratio]
-    _unlearned: Expected = field(init=False)
+    _unlearned: tuple[float, float, float, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        characters = self.characters
-        self._unlearned = Expected(
-            characters / FIRST_CHARACTERS_PER_TOKEN,
-            0.0,
-            self.output_tokens,
-            int(characters / _MOST_CHARACTERS_PER_TOKEN),
-        )
+        value, widest = _FIRST_RATIO
+        self._unlearned = self.characters / value, 0.0, self.output_tokens, int(self.characters / widest)
 
     def at(self, target: Target) -> Expected:
         """What is expected at a target."""
+        return Expected(*self.tokens_at(target))
+
+    def tokens_at(self, target: Target) -> tuple[float, float, float, int]:
+        """What is expected at a target, as the members of `Expected` in a plain tuple: a plan asks this of each."""
         key = target.key
-        ratio, held = self.ratios.get(key), self.held.get(key, 0) and self.held[key] * self.caches.yield_of(key)
-        if ratio is None:
-            if not held:
-                return self._unlearned
-            return self._unlearned._replace(cached_tokens=held / FIRST_CHARACTERS_PER_TOKEN)
-        value, characters = ratio.value, self.characters
-        cached = min(held, characters) / value if held else 0.0
-        return Expected(characters / value, cached, self.output_tokens, int(characters / ratio.widest))
+        ratio = self.ratios.get(key)
+        if ratio is None and key not in self.held:
+            return self._unlearned
+        value, widest = _FIRST_RATIO if ratio is None else (ratio.value, ratio.widest)
+        characters, cached = self.characters, 0.0
+        if key in self.held:
+            cached = min(self.held[key] * self.caches.yield_of(key), characters) / value
+        return characters / value, cached, self.output_tokens, int(characters / widest)
 
 
 class EstimateBook:

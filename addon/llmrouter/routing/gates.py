@@ -1,11 +1,11 @@
 """Reasons to leave a target out of a plan, each in words that the decision record shows."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from llmrouter.brands.members import DISPENSABLE
 from llmrouter.calls import Call
-from llmrouter.routing.estimates import Expected
 from llmrouter.settings.model import RouteSettings
 from llmrouter.targets import Target
 
@@ -26,31 +26,58 @@ class Refusal(NamedTuple):
     gate: Gate
 
 
-class Known(NamedTuple):
-    """What is known of a call at one target: what it would use there, what that costs (None: the price is not known),
-    and which of its members the target has refused before."""
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A target that is not tried, and why; one that only rests says when it returns (monotonic seconds)."""
 
-    expected: Expected
-    expected_usd: float | None = None
-    unsupported: frozenset[str] = frozenset()
+    target: Target
+    reason: str
+    gate: Gate | None = None
+    returns_at: float | None = None
 
 
-def refuse(target: Target, call: Call, route: RouteSettings | None, known: Known) -> Refusal | None:
-    """Why a target must not or cannot serve a call, whatever its health; None where it can."""
+def refuse(target: Target, call: Call, route: RouteSettings | None) -> Refusal | None:
+    """Why a target must not or cannot serve calls with these needs, members and wishes; None where it can.
+
+    It depends on nothing else of the call, so that the answer holds for all calls like it.
+    """
     pinned = call.preferences.provider
     if pinned is not None and target.provider != pinned:
         return Refusal(f"the client asked for provider {pinned}", Gate.DEMAND)
     if target.capabilities is not None and (missing := call.needs - target.capabilities):
         return Refusal(f"it cannot do: {', '.join(sorted(missing))}", Gate.REQUEST)
-    if unable := _unable(target, call, known.unsupported):
+    if unable := _unable(target, call):
         return Refusal(f"it does not take: {', '.join(sorted(unable))}", Gate.REQUEST)
-    # To leave out a target that could have served is worse than one refused attempt.
-    least_tokens = known.expected.least_input_tokens
-    if target.context_window is not None and least_tokens > target.context_window:
-        text = f"the prompt has at least {least_tokens} tokens, and its window is {target.context_window}"
-        return Refusal(text, Gate.WINDOW)
-    unwanted = (None if route is None else _unfit(target, route)) or _too_dear(call, known.expected_usd)
+    unwanted = None if route is None else _unfit(target, route)
     return None if unwanted is None else Refusal(unwanted, Gate.DEMAND)
+
+
+def refuse_refused(call: Call, unsupported: frozenset[str]) -> Refusal | None:
+    """Why a target must not serve a call some of whose members it has refused before."""
+    refused = call.members & unsupported - DISPENSABLE
+    return Refusal(f"it does not take: {', '.join(sorted(refused))}", Gate.REQUEST) if refused else None
+
+
+def refuse_long(target: Target, least_input_tokens: int) -> Refusal | None:
+    """Why a target cannot take a prompt of at least so many tokens.
+
+    To leave out a target that could have served is worse than one refused attempt.
+    """
+    window = target.context_window
+    if window is None or least_input_tokens <= window:
+        return None
+    return Refusal(f"the prompt has at least {least_input_tokens} tokens, and its window is {window}", Gate.WINDOW)
+
+
+def refuse_dear(limit_usd: float | None, expected_usd: float | None) -> Refusal | None:
+    """Why a target is too dear for what the client allows (None: any price); `expected_usd` is None where unknown."""
+    if limit_usd is None:
+        return None
+    if expected_usd is None:
+        return Refusal(f"its price is not known, and the client allows ${limit_usd:g}", Gate.DEMAND)
+    if expected_usd <= limit_usd:
+        return None
+    return Refusal(f"it would cost about ${expected_usd:.6f}, and the client allows ${limit_usd:g}", Gate.DEMAND)
 
 
 def _unfit(target: Target, route: RouteSettings) -> str | None:
@@ -70,21 +97,10 @@ def _unfit(target: Target, route: RouteSettings) -> str | None:
     return None
 
 
-def _unable(target: Target, call: Call, learned: frozenset[str]) -> set[str]:
+def _unable(target: Target, call: Call) -> set[str]:
     """What the call asks for, and the target's dialect neither knows nor can do in another way."""
     dialect = target.dialect.for_members(call.members)
     lacking = call.needs & dialect.lacks
     if target.capabilities is not None:
         lacking -= target.capabilities
-    return {*lacking, *(call.members & dialect.refuses), *(call.members & learned - DISPENSABLE)}
-
-
-def _too_dear(call: Call, expected_usd: float | None) -> str | None:
-    limit = call.preferences.max_cost_usd
-    if limit is None:
-        return None
-    if expected_usd is None:
-        return f"its price is not known, and the client allows ${limit:g}"
-    if expected_usd <= limit:
-        return None
-    return f"it would cost about ${expected_usd:.6f}, and the client allows ${limit:g}"
+    return {*lacking, *(call.members & dialect.refuses)}

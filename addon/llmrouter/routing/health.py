@@ -32,25 +32,43 @@ class Resting:
 
 
 @dataclass(slots=True)
-class _Memory:
+class Condition:
+    """All that is remembered of one target; `unsupported` are members that it has refused, and until when that holds.
+
+    Only the `HealthBook` changes it.
+    """
+
     breaker: Breaker
     resting: Resting | None = None
     next_limit_rest_s: float = _FIRST_REST_S
     vitals: Vitals = field(default_factory=Vitals)
     unsupported: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether it may be resting, or its breaker not be closed."""
+        return self.resting is not None or not self.breaker.is_closed
+
 
 @dataclass(slots=True)
 class HealthBook:
     """The memory of all targets by key, and of providers by name."""
 
-    _targets: dict[str, _Memory] = field(default_factory=dict)
+    _targets: dict[str, Condition] = field(default_factory=dict)
     _providers: dict[str, Resting] = field(default_factory=dict)
     _current: dict[str, Target] = field(default_factory=dict)
 
     def breaker(self, target: Target) -> Breaker:
         """The target's breaker."""
         return self._memory(target).breaker
+
+    def condition(self, target: Target) -> Condition | None:
+        """All that is known of a target by itself, in one look-up; None where it was never tried."""
+        return self._targets.get(target.key)
+
+    def has_resting_providers(self, now: float) -> bool:
+        """Whether any provider is resting as a whole."""
+        return any(rest.until > now for rest in self._providers.values())
 
     def figures(self, target: Target, now: float) -> Figures:
         """How it has done lately."""
@@ -185,7 +203,7 @@ class HealthBook:
         return not target.uses_caller_key and not is_retired
 
     @staticmethod
-    def _limit_rest_s(memory: _Memory, wait_s: float | None, now: float) -> float:
+    def _limit_rest_s(memory: Condition, wait_s: float | None, now: float) -> float:
         """How long a limited target rests: as long as it asks, else twice as long as the last time, up to ten minutes.
 
         A wait of zero says nothing. What was under way when the target began to rest belongs to the same limit.
@@ -198,14 +216,14 @@ class HealthBook:
         memory.next_limit_rest_s = min(seconds * 2, _LONGEST_REST_S)
         return seconds
 
-    def _memory(self, target: Target) -> _Memory:
+    def _memory(self, target: Target) -> Condition:
         memory = self._targets.get(target.key)
         if memory is None:
-            memory = self._targets[target.key] = _Memory(Breaker(target.breaker))
+            memory = self._targets[target.key] = Condition(Breaker(target.breaker))
         return memory
 
 
-def _row_of(memory: _Memory, now: float) -> dict[str, Any]:
+def _row_of(memory: Condition, now: float) -> dict[str, Any]:
     row: dict[str, Any] = {}
     if vitals := memory.vitals.to_row(now):
         row["vitals"] = vitals
@@ -222,7 +240,7 @@ def _row_of_rest(rest: Resting, now: float) -> dict[str, Any]:
     return {"rests_s": rest.until - now, "reason": rest.reason} if now < rest.until < math.inf else {}
 
 
-def _restore(memory: _Memory, row: dict[str, Any], age_s: float, now: float) -> None:
+def _restore(memory: Condition, row: dict[str, Any], age_s: float, now: float) -> None:
     memory.vitals.restore(row.get("vitals", {}), age_s, now)
     memory.resting = _rest_of(row, age_s, now)
     if (opens_in_s := float(row.get("opens_again_in_s", 0)) - age_s) > 0:

@@ -37,8 +37,8 @@ class Candidate(NamedTuple):
     `position` is the place of declaration. `expected_usd` is what the call would cost there, `first_content_s` how long
     such a call waits for its first content (all of it, where it is no stream), `tokens_per_s` how fast a stream goes
     on, `error_rate` the share of recent attempts that failed (0 to 1); each is None where it is not known.
-    `quota_wait_s` is how long it would be waited for its quota, `requests_left` and `tokens_left` what is left of it,
-    None where it has no limit or nothing is known.
+    `quota_wait_s` is how long it would be waited for its quota. `requests_left` and `tokens_left` are what is left of
+    it, None where it has no limit; only policies of the owner's own are told.
     """
 
     target: Target

@@ -1,0 +1,59 @@
+"""The targets that may answer calls of a kind, found once for all calls of that kind."""
+
+from dataclasses import dataclass
+
+from cachetools import LRUCache
+
+from llmrouter.calls import Call
+from llmrouter.routing.catalog import LONGEST_NAME, Catalogue
+from llmrouter.routing.gates import LeftOut, refuse
+from llmrouter.settings.model import RouteSettings
+from llmrouter.targets import Target
+
+_REMEMBERED_KINDS = 512
+# OpenAI's own members, all together, are shorter.
+_LONGEST_MEMBERS = 1024
+
+type _Kind = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shortlist:
+    """Targets for a kind of call: those that are able and wanted, tier by tier with their places of declaration, and
+    those that are not, with the reasons."""
+
+    able: tuple[tuple[int, Target], ...]
+    left_out: tuple[LeftOut, ...]
+    route: RouteSettings | None
+
+
+class Shortlists:
+    """The lists of one configuration; calls are of a kind that ask for the same model, needs, members and provider."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._known: LRUCache[_Kind, Shortlist] = LRUCache(_REMEMBERED_KINDS)
+
+    def of(self, call: Call) -> Shortlist:
+        """The list for a call."""
+        kind = call.model, call.needs, call.members, call.preferences.provider
+        found = self._known.get(kind)
+        if found is None:
+            found = self._make(call)
+            # Clients choose the names of members, too: what nobody can know is not kept.
+            if len(call.model) <= LONGEST_NAME and sum(map(len, call.members)) <= _LONGEST_MEMBERS:
+                self._known[kind] = found
+        return found
+
+    def _make(self, call: Call) -> Shortlist:
+        found = self._catalogue.candidates(call.model)
+        able: list[tuple[int, Target]] = []
+        left_out: list[LeftOut] = []
+        for position, target in enumerate(found.targets):
+            refusal = refuse(target, call, found.route)
+            if refusal is None:
+                able.append((position, target))
+            else:
+                left_out.append(LeftOut(target, *refusal))
+        able.sort(key=lambda one: (one[1].priority, one[0]))
+        return Shortlist(tuple(able), tuple(left_out), found.route)

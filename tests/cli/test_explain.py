@@ -1,6 +1,9 @@
 """`llmrouter explain` says who would answer and why, and sends nothing."""
 
 import json
+import re
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from llmrouter.cli.main import main
+from llmrouter.errors import Outcome
+from llmrouter.routing.health import HealthBook
+from llmrouter.routing.vitals import Answered
+from llmrouter.storage.health_records import HealthRecords
+from llmrouter.storage.ledger import Ledger
+from tests.routing.samples import target_of
 
 CONFIG = """
 providers:
@@ -27,9 +36,15 @@ routes:
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("GROQ_API_KEY", "key-of-groq")
     monkeypatch.delenv("XAI_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "providers.yaml"
     file.write_text(CONFIG)
     return str(file)
+
+
+def rows_of(output: str) -> list[str]:
+    """The lines of the table of those that are tried."""
+    return [line for line in output.splitlines() if re.match(r"\d+\. ", line)]
 
 
 def explained(*arguments: str) -> Any:
@@ -40,14 +55,45 @@ def test_the_plan_in_words(config: str) -> None:
     """Order, tier, estimate and format of each target; what is missing; and no key."""
     result = explained("--config", config, "--model", "gpt-4o", "--messages", "hello there")
     assert result.exit_code == 0
-    first, second = (line.split() for line in result.output.splitlines()[3:5])
-    assert first[:2] == ["1.", "cheap/small"]
-    assert second[:2] == ["2.", "free/local"]
-    assert "about $0.001011" in result.output
-    assert "price not known" in result.output
+    first, second = (line.split() for line in rows_of(result.output))
+    assert first[:5] == ["1.", "cheap/small", "10", "$0.001011", "11"]
+    assert second[:5] == ["2.", "free/local", "10", "?", "11"]
+    assert "1 / 2, configured" in result.output
+    assert "not known: last in its tier" in result.output
     assert "route gpt-4o*" in result.output
+    assert "Health is not known yet" in result.output
     assert "Provider xai is left out: XAI_API_KEY is not set." in result.output
     assert "key-of-groq" not in result.output
+
+
+def test_what_the_last_run_kept_counts(config: str, tmp_path: Path) -> None:
+    """Speed, failures and rests of its health, and what its counts left of the limits."""
+    file = Path(config)
+    kept, limits = (
+        f"storage: {{url: 'sqlite:///{tmp_path}/kept.db'}}\n",
+        "limits: {rpd: 50, tpd: 9000}\n    models: [{id: small",
+    )
+    file.write_text(CONFIG.replace("models: [{id: small", limits) + kept)
+    small, local = target_of("cheap/small"), target_of("free/local")
+    health, wall = HealthBook(), time.time()
+    health.record(small, Outcome.SUCCESS, None, Answered(0.25, 2.0, 100, is_stream=False), 100.0)
+    health.record(local, Outcome.RATE_LIMITED, 3600.0, None, 100.0)
+    records, ledger = HealthRecords(tmp_path / "kept.db"), Ledger(tmp_path / "kept.db")
+    records.save(health.snapshot(100.0), wall)
+    today = datetime.fromtimestamp(wall, UTC).date().isoformat()
+    ledger.save([("cheap", "day", today, 20, 1000, 0)])
+    records.close()
+    ledger.close()
+
+    told = explained("--config", config, "--model", "gpt-4o", "--messages", "hi").output
+    (row,) = rows_of(told)
+    assert "2.00 s" in row
+    assert "0%" in row
+    assert "30 requests, 8000 tokens" in row
+    assert "free/local: it rests (rate limited) for" in told
+    assert f"in sqlite:///{tmp_path}/kept.db." in told
+    (one,) = json.loads(explained("--config", config, "--model", "gpt-4o", "--json").output)["candidates"]
+    assert (one["requests_left"], one["first_content_s"], one["error_rate"]) == (30, 2.0, 0.0)
 
 
 def test_what_is_left_out_says_why(config: str, tmp_path: Path) -> None:
@@ -78,8 +124,8 @@ def test_a_policy_of_ones_own_that_fails_is_told(config: str) -> None:
     file.with_name("mine.py").write_text(source)
     file.write_text(CONFIG + "policy: mine.py:Mine\n")
     result = explained("--config", config, "--model", "gpt-4o")
-    assert "policy mine.py:Mine," in result.output
-    assert "the policy failed, and least_cost ordered: LookupError: nothing (mine.py, line 3)" in result.output
+    assert "Policy: mine.py:Mine," in result.output
+    assert "The policy failed, and least_cost ordered: LookupError: nothing (mine.py, line 3)" in result.output
 
 
 @pytest.mark.parametrize(

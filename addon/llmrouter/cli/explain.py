@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import click
 
 from llmrouter.brands import BRANDS
 from llmrouter.calls import Call, Caller, Preferences
+from llmrouter.cli.plan_view import PlanView, to_record
 from llmrouter.clock import Clock
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
@@ -21,13 +22,19 @@ from llmrouter.discovery.unconfigured import settings_at_start
 from llmrouter.endpoints import chat
 from llmrouter.errors import InvalidRequest
 from llmrouter.routing.catalog import build_targets
+from llmrouter.routing.claims import Claim
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
-from llmrouter.routing.policies import Candidate, Policy
+from llmrouter.routing.policies import Policy
 from llmrouter.routing.price_book import PriceBook
+from llmrouter.routing.quotas import QuotaBook, limits_of
 from llmrouter.settings.loader import SettingsError, load_settings
 from llmrouter.settings.location import default_model, find_config
 from llmrouter.settings.model import Settings
+from llmrouter.storage.health_records import HealthRecords
+from llmrouter.storage.kept_table import path_of
+from llmrouter.storage.ledger import Ledger
+from llmrouter.targets import Target
 
 _PING = '[{"role": "user", "content": "ping"}]'
 
@@ -65,15 +72,24 @@ def explain(
         catalogue = build_targets(settings, BRANDS, os.environ)
         book = PriceBook(catalogue.targets)
         asyncio.run(PriceRefresh(book, Clock().wall, KEPT_LISTINGS).load())
-        router = Router(settings, catalogue, HealthBook(), book, custom=custom)
-        plan = router.plan(call, 0.0, Clock().wall())
+        clock = Clock()
+        now, wall = clock.monotonic(), clock.wall()
+        health, quotas, kept = what_is_kept(settings, catalogue.targets, now, wall)
+        router = Router(settings, catalogue, health, book, custom=custom)
+        expectation = router.estimates.expect(call, now)
+        claim = Claim(quotas, lambda target: router.ask(expectation, target, wall), wall - now)
+        plan = router.plan(call, now, wall, claim, expectation)
     except (SettingsError, InvalidRequest, click.UsageError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     if as_json:
-        click.echo(json.dumps(plan.to_record() | {"warnings": list(catalogue.warnings)}, indent=2))
+        candidates = [to_record(plan, one, claim.left(one.target, now)) for one in plan.candidates]
+        more = {"candidates": candidates, "warnings": list(catalogue.warnings), "kept": kept}
+        click.echo(json.dumps(plan.to_record() | more, indent=2))
     else:
-        click.echo("\n".join(_lines(call, plan, router, settings)))
+        view = PlanView(call, plan, router, lambda target: claim.left(target, now))
+        ending = None if plan.targets else _nobody(plan, router, call, settings)
+        click.echo("\n".join([*view.lines(ending), *catalogue.warnings, kept]))
 
 
 def _settings(config_file: Path | None) -> tuple[Settings, Mapping[str, Policy]]:
@@ -105,41 +121,28 @@ def _json(value: str, option: str) -> Any:
         raise click.UsageError(f"{option} is not valid JSON: {error}") from error
 
 
-def _lines(call: Call, plan: Plan, router: Router, settings: Settings) -> list[str]:
-    route = router.catalogue.candidates(call.model).route
-    lines = [
-        f"{call.model}: {call.input_characters} characters of input, policy {plan.policy},"
-        f" {f'route {route.model}' if route else 'no route'}",
-        *([] if plan.policy_failure is None else [f"the policy failed, and least_cost ordered: {plan.policy_failure}"]),
-        f"needs: {', '.join(sorted(call.needs)) or 'nothing special'}",
-        "",
-    ]
-    lines += _table([_row(number, candidate, call, router) for number, candidate in enumerate(plan.candidates, 1)])
-    if not plan.targets:
-        is_passed = settings.unmatched == "passthrough" and not plan.left_out and route is None
-        lines.append(
-            "Nothing would answer; " + ("it goes to OpenAI as it is." if is_passed else "the client gets an error.")
+def what_is_kept(
+    settings: Settings, targets: Iterable[Target], now: float, wall: float
+) -> tuple[HealthBook, QuotaBook, str]:
+    """What the last run of the router knew of the targets' health and counted of their limits, and a line about it.
+
+    `now` is monotonic, `wall` Unix seconds.
+    """
+    file, health, quotas = path_of(settings.storage.url, Path.cwd()), HealthBook(), QuotaBook()
+    known, targets = HealthRecords(file).load(wall), tuple(targets)
+    health.restore(known, targets, now)
+    quotas.restore(Ledger(file).load(), wall)
+    quotas.reload(targets, limits_of(settings))
+    if not known:
+        return health, quotas, f"Health is not known yet: no run of the router is kept in {settings.storage.url}."
+    age_s = min(age_s for _, age_s, _ in known)
+    return health, quotas, f"Health and limits are as a router kept them {age_s:.0f} s ago in {settings.storage.url}."
+
+
+def _nobody(plan: Plan, router: Router, call: Call, settings: Settings) -> str:
+    is_served = bool(plan.left_out) or router.catalogue.candidates(call.model).route is not None
+    if settings.unmatched == "passthrough" and not is_served:
+        return (
+            "Nobody would answer: no target serves this model, and it goes to OpenAI as it is, with the app's own key."
         )
-    if plan.left_out:
-        lines += ["", "Left out:", *(f"  {left.target.key}: {left.reason}" for left in plan.left_out)]
-    if router.catalogue.warnings:
-        lines += ["", *router.catalogue.warnings]
-    return [*lines, "", "Breakers, rests and latencies are those of a router that has just started."]
-
-
-def _table(rows: list[Mapping[str, str]]) -> list[str]:
-    widths = {name: max(len(row[name]) for row in rows) for name in rows[0]} if rows else {}
-    return ["  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip() for row in rows]
-
-
-def _row(number: int, candidate: Candidate, call: Call, router: Router) -> Mapping[str, str]:
-    target, cost = candidate.target, candidate.expected_usd
-    sheet = router.prices.sheet(target)
-    return {
-        "place": f"{number}.",
-        "target": target.key,
-        "tier": f"tier {target.priority}",
-        "cost": "price not known" if cost is None else f"about ${cost:.6f}",
-        "source": "" if sheet is None else sheet.source,
-        "format": target.dialect.for_members(call.members).wire_format,
-    }
+    return "Nobody would answer: the client gets an error with these reasons."

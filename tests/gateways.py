@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 from pydantic import SecretStr
 
+from llmrouter.call_record import Answer
 from llmrouter.calls import Caller, Preferences
 from llmrouter.endpoints import chat
-from llmrouter.gateway import Answer
 from llmrouter.proxy.runtime import Runtime
 from llmrouter.telemetry.decisions import Decision
 from tests.fakes.provider import FakeProvider

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from llmrouter.call_record import Answer
 from llmrouter.calls import Call, Endpoint, JsonObject
 from llmrouter.errors import InternalError
-from llmrouter.gateway import Answer
 from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.telemetry.decisions import Decision
 

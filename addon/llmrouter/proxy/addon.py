@@ -18,9 +18,9 @@ from mitmproxy.connection import Client
 from mitmproxy.proxy import layer, mode_specs
 from mitmproxy.proxy.layers.http import HttpLayer
 
+from llmrouter.call_record import Answer
 from llmrouter.endpoints import chat
 from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError
-from llmrouter.gateway import Answer
 from llmrouter.proxy import flows, tunnels
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
 from llmrouter.proxy.exchange import Exchange, StreamBody

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from llmrouter.call_record import Answer
 from llmrouter.calls import Call
 from llmrouter.errors import InternalError
-from llmrouter.gateway import Answer, Gateway
+from llmrouter.gateway import Gateway
 from llmrouter.tasks import spawn
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from mitmproxy import http
 
+from llmrouter.call_record import Answer
 from llmrouter.errors import InvalidRequest, RequestTooLarge, RouterError, UnsupportedEncoding
-from llmrouter.gateway import Answer
 from llmrouter.providers.wire import UpstreamRequest
 
 REDACTED = "[redacted by llmrouter]"

@@ -1,0 +1,251 @@
+"""A call answered by a provider: the plan, attempts one after another, and the reply as it comes."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+
+from llmrouter.call_record import Answer, CallRecord
+from llmrouter.endpoints import chat
+from llmrouter.errors import AttemptFailed, Outcome, RouterError
+from llmrouter.providers.failures import redact
+from llmrouter.replies import Chunk, Usage
+from llmrouter.routing.claims import Claim
+from llmrouter.routing.course import Course, Step
+from llmrouter.routing.health import HealthBook
+from llmrouter.routing.plan import Router
+from llmrouter.routing.quotas import Ask, QuotaBook
+from llmrouter.routing.vitals import Answered
+from llmrouter.settings.model import RetrySettings
+from llmrouter.targets import Target
+from llmrouter.telemetry.decisions import AttemptRecord
+from llmrouter.transports import Attempt, Transport
+
+logger = logging.getLogger(__name__)
+
+# A value of `extra_headers` may be a key; shorter ones are words such as an app's name.
+_SHORTEST_SECRET = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """What a call needs to be answered by providers, as it is in force when the call comes."""
+
+    router: Router
+    retry: RetrySettings
+    health: HealthBook
+    quotas: QuotaBook
+    transports: Mapping[str, Transport]
+
+
+class Answering:
+    """One call under way at the providers."""
+
+    def __init__(self, providers: Providers, record: CallRecord) -> None:
+        self.record = record
+        self.call = record.call
+        self._now = record.now
+        self._health = providers.health
+        self._router = providers.router
+        self._retry = providers.retry
+        self._transports = providers.transports
+        self._began, self._wall = record.started, record.decision.at
+        self._expectation = self._router.estimates.expect(self.call, self._began)
+        self._claim = Claim(providers.quotas, self._ask_of, self._wall - self._began)
+
+    async def answer(self) -> Answer:
+        """The answer from the first target that can; raises `RouterError`."""
+        try:
+            return await self._answer_from_first()
+        finally:
+            self._claim.leave_line()
+
+    async def _answer_from_first(self) -> Answer:
+        plan = self._router.plan(self.call, self._began, self._wall, self._claim, self._expectation)
+        self.record.decision.plan, self.record.policy = plan, plan.policy
+        deadline = self._began + self._retry.deadline_seconds
+        course = Course(self.call, plan, self._health, self._retry, deadline, self._claim)
+        while (step := course.next(self._now())) is not None:
+            if step.wait_s:
+                await self._wait(step)
+                course.waited(step.target)
+                continue
+            attempt = self._begin(step.target, course.deadline)
+            try:
+                if self.call.stream:
+                    return await self._stream(attempt)
+                return await self._complete(attempt, course.deadline)
+            except AttemptFailed as failure:
+                self._attempt_ended(attempt, failure)
+                course.failed(attempt.target, failure)
+            except asyncio.CancelledError:
+                self._attempt_ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
+                raise
+            except Exception:
+                # A defect of ours that this provider's answer brought to light: another one may not.
+                logger.exception("an attempt at %s failed unexpectedly", attempt.target.key)
+                unread = AttemptFailed(Outcome.BAD_REPLY, "the router could not make sense of the reply")
+                self._attempt_ended(attempt, unread)
+                course.failed(attempt.target, unread)
+        raise course.error(self._now())
+
+    async def _wait(self, step: Step) -> None:
+        woken = asyncio.Event()
+        self._claim.wake_by(woken.set)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(step.wait_s):
+                await woken.wait()
+
+    def _begin(self, target: Target, deadline: float) -> Attempt:
+        now = self._now()
+        self._claim.take(target, now)
+        patience_s = target.timeouts.until_content(is_stream=self.call.stream)
+        unsupported = self._health.unsupported(target, now)
+        return Attempt(target, now, min(now + patience_s, deadline), unsupported)
+
+    async def _complete(self, attempt: Attempt, deadline: float) -> Answer:
+        try:
+            async with asyncio.timeout(deadline - attempt.started):
+                reply = await self._transport(attempt).complete(self.call, attempt)
+        except TimeoutError:
+            raise AttemptFailed(Outcome.TIMED_OUT, "the call's deadline came before the whole answer") from None
+        self._note_content(attempt)
+        self._attempt_ended(attempt, None, reply.usage)
+        self._account(attempt.target, reply.usage)
+        self._learn(attempt.target, reply.usage)
+        answer = self._answer(attempt)
+        answer.body = reply.data
+        self.record.add_money(answer.headers)
+        self.record.end("answered", 200)
+        return answer
+
+    async def _stream(self, attempt: Attempt) -> Answer:
+        """Waits for the first content; from then on the answer is the client's, and failover is over."""
+        source = self._transport(attempt).stream(self.call, attempt)
+        held: list[Chunk] = []
+        try:
+            async for chunks in source:
+                held += chunks
+                if any(chunk.is_content for chunk in chunks):
+                    self._note_content(attempt)
+                    answer = self._answer(attempt)
+                    answer.frames = self._frames(attempt, source, held)
+                    return answer
+        except BaseException:
+            await source.aclose()
+            raise
+        raise AttemptFailed(Outcome.BAD_REPLY, "the stream ended without any content")
+
+    async def _frames(
+        self, attempt: Attempt, source: AsyncGenerator[list[Chunk]], held: list[Chunk]
+    ) -> AsyncGenerator[bytes]:
+        """The client's stream: what is held, then each chunk as it comes; `[DONE]` only after a real end."""
+        usage = _last_usage(held, None)
+        try:
+            async with aclosing(source):
+                yield b"".join(map(chat.render_chunk, held))
+                async for chunks in source:
+                    usage = _last_usage(chunks, usage)
+                    if frames := b"".join(map(chat.render_chunk, chunks)):
+                        yield frames
+        except AttemptFailed as failure:
+            broken = AttemptFailed(Outcome.BROKEN_STREAM, self._safe(attempt, failure.message), failure.status)
+            self._attempt_ended(attempt, broken, usage)
+            self._account(attempt.target, usage)
+            self.record.end("broken", 200, broken.message)
+            yield chat.render_error(_StreamBroken(f"The answer broke off: {broken.message}.").to_json())
+        except (asyncio.CancelledError, GeneratorExit):
+            self._attempt_ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"), usage)
+            self._account(attempt.target, usage)
+            self.record.end("client_gone", 200)
+            raise
+        except Exception:
+            self._attempt_ended(attempt, AttemptFailed(Outcome.BROKEN_STREAM, "the router failed on the stream"))
+            self.record.end("broken", 200, "the router failed on the stream")
+            raise
+        else:
+            self._attempt_ended(attempt, None, usage)
+            self._account(attempt.target, usage)
+            self._learn(attempt.target, usage)
+            self.record.end("answered", 200)
+            yield chat.DONE
+
+    def _attempt_ended(self, attempt: Attempt, failure: AttemptFailed | None, usage: Usage | None = None) -> None:
+        now = self._now()
+        outcome = Outcome.SUCCESS if failure is None else failure.outcome
+        if attempt.first_content_s is None:
+            self._hear(attempt, now)
+        self._claim.end(outcome, usage, self._cost_usd(attempt.target, usage), now)
+        record = AttemptRecord(attempt.target.key, outcome, now - attempt.started, attempt.first_content_s)
+        record.changes = attempt.changes
+        if (headroom := attempt.headroom) is not None:
+            record.requests_left, record.tokens_left = headroom.requests_left, headroom.tokens_left
+        if failure is not None:
+            if failure.member is not None:
+                self._health.learn_unsupported(attempt.target, failure.member, now)
+            failure.message = self._safe(attempt, failure.message)
+            if failure.error is not None:
+                error = failure.error.items()
+                failure.error = {k: self._safe(attempt, v) if isinstance(v, str) else v for k, v in error}
+            record.status, record.message = failure.status, failure.message
+        self.record.decision.attempts.append(record)
+        wait_s = None if failure is None else failure.retry_after_s
+        answered = None
+        if failure is None and attempt.first_content_s is not None:
+            tokens = None if usage is None else usage.output_tokens
+            answered = Answered(attempt.first_content_s, now - attempt.started, tokens, self.call.stream)
+        self._health.record(attempt.target, outcome, wait_s, answered, now, attempt.started)
+
+    def _safe(self, attempt: Attempt, text: str) -> str:
+        secrets = (attempt.target.credential, self.call.caller.authorization)
+        values = [secret.get_secret_value() for secret in secrets if secret is not None]
+        values += (value for value in attempt.target.extra_headers.values() if len(value) >= _SHORTEST_SECRET)
+        return redact(text, [*values, *(value.removeprefix("Bearer ") for value in values)])
+
+    def _note_content(self, attempt: Attempt) -> None:
+        """The attempt succeeds; what its headers say of limits holds from now on, and not only at a stream's end."""
+        now = self._now()
+        attempt.first_content_s = now - attempt.started
+        if attempt.headroom is not None:
+            self._health.note_headroom(attempt.target, attempt.headroom.returns_in_s, now)
+        self._hear(attempt, now)
+
+    def _hear(self, attempt: Attempt, now: float) -> None:
+        """What the provider says is left corrects our own counts; before the attempt ends, once."""
+        if (left := attempt.headroom) is not None:
+            self._claim.hear(left.requests_left, left.tokens_left, left.returns_in_s, now)
+
+    def _account(self, target: Target, usage: Usage | None) -> None:
+        self.record.account(target.key, usage, self._cost_usd(target, usage))
+
+    def _cost_usd(self, target: Target, usage: Usage | None) -> float | None:
+        sheet = self._router.prices.sheet(target)
+        return None if usage is None or sheet is None else sheet.cost_usd(usage, self._wall)
+
+    def _ask_of(self, target: Target) -> Ask:
+        return self._router.ask(self._expectation, target, self._wall)
+
+    def _learn(self, target: Target, usage: Usage | None) -> None:
+        """An answer that came to its end tells what calls like this one use."""
+        if usage is not None:
+            self._router.estimates.learn(target, self.call, usage, self._now())
+
+    def _answer(self, attempt: Attempt) -> Answer:
+        answer = self.record.answer(attempt.target, attempt.request)
+        # The attempt that answers a stream is recorded when it ends, and counts all the same.
+        answer.headers["x-llmrouter-attempts"] = str(self.record.sent() + (1 if self.call.stream else 0))
+        return answer
+
+    def _transport(self, attempt: Attempt) -> Transport:
+        return self._transports[attempt.target.dialect.wire_format]
+
+
+class _StreamBroken(RouterError):
+    code = "stream_broken"
+
+
+def _last_usage(chunks: Iterable[Chunk], before: Usage | None) -> Usage | None:
+    for chunk in chunks:
+        before = chunk.usage or before
+    return before

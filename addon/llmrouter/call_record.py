@@ -1,0 +1,111 @@
+"""One call's decision, from its beginning until it is published, and what the reply's headers tell of it."""
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+
+from llmrouter.calls import Call
+from llmrouter.clock import Clock
+from llmrouter.endpoints import chat
+from llmrouter.errors import Outcome, RouterError
+from llmrouter.providers.wire import UpstreamRequest
+from llmrouter.replies import Usage
+from llmrouter.routing.price_book import PriceBook
+from llmrouter.targets import Target
+from llmrouter.telemetry.decisions import Decision, Observer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What goes to the client: a whole `body`, or the `frames` of a stream whose first holds content.
+
+    `request` is what was sent to the provider that answers, None for an error or a mock.
+    """
+
+    status: int
+    headers: dict[str, str]
+    decision: Decision
+    body: bytes = b""
+    frames: AsyncGenerator[bytes] | None = None
+    target: Target | None = None
+    request: UpstreamRequest | None = None
+
+
+class CallRecord:
+    """The record of one call; `started` is monotonic seconds, `prices` are those in force when it came."""
+
+    def __init__(self, call: Call, clock: Clock, prices: PriceBook, observers: Sequence[Observer]) -> None:
+        self.call = call
+        self.now = clock.monotonic
+        self.started = clock.monotonic()
+        self.decision = Decision(call.id, clock.wall(), call.endpoint, call.model, call.stream)
+        self.prices = prices
+        self.policy: str | None = None
+        self._observers = observers
+        self._ended = False
+
+    def account(self, target_key: str, usage: Usage | None, cost_usd: float | None) -> None:
+        """Who answered, what it used and cost (None where that is not known), and what that saved."""
+        decision = self.decision
+        decision.answered_by, decision.usage, decision.cost_usd = target_key, usage, cost_usd
+        if usage is not None and cost_usd is not None:
+            baseline = self.prices.baseline(self.call.model)
+            if baseline is not None:
+                decision.saved_usd = baseline.cost_usd(usage, decision.at) - cost_usd
+
+    def answer(self, target: Target, request: UpstreamRequest | None = None) -> Answer:
+        """The beginning of an answer, with the headers that are known by now."""
+        headers = self._headers() | dict(chat.headers_for(self.call.stream))
+        headers["x-llmrouter-provider"] = target.provider
+        headers["x-llmrouter-model"] = target.model
+        return Answer(200, headers, self.decision, target=target, request=request)
+
+    def refuse(self, error: RouterError) -> Answer:
+        """The error as an answer, with what steers the SDKs' own retries (openai-python `_base_client.py`)."""
+        headers = self._headers() | dict(chat.headers_for(stream=False)) | {"x-should-retry": "false"}
+        if error.retry_after_s is not None:
+            headers["retry-after"] = str(max(1, -int(-error.retry_after_s // 1)))
+        self.end("failed", error.status, error.message)
+        return Answer(error.status, headers, self.decision, body=error.to_json())
+
+    def end(self, result: str, status: int | None = None, error: str | None = None) -> None:
+        """Publishes the decision, once."""
+        if self._ended:
+            return
+        self._ended = True
+        decision = self.decision
+        decision.result, decision.status, decision.error = result, status, error
+        decision.seconds = self.now() - self.started
+        for observer in self._observers:
+            try:
+                observer(decision)
+            except Exception:
+                logger.exception("an observer of decisions failed")
+
+    def sent(self) -> int:
+        """How many attempts went to a provider, those that have ended."""
+        return sum(attempt.outcome != Outcome.NOT_TRANSLATABLE for attempt in self.decision.attempts)
+
+    def add_money(self, headers: dict[str, str]) -> None:
+        """What the answer cost and saved, once that is known."""
+        if self.decision.cost_usd is not None:
+            headers["x-llmrouter-cost-usd"] = _dollars(self.decision.cost_usd)
+        if self.decision.saved_usd is not None:
+            headers["x-llmrouter-saved-usd"] = _dollars(self.decision.saved_usd)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {
+            "x-request-id": self.call.id,
+            "x-llmrouter-request-id": self.call.id,
+            "x-llmrouter-attempts": str(self.sent()),
+            "x-llmrouter-cache": "bypass",
+        }
+        if self.policy is not None:
+            headers["x-llmrouter-policy"] = self.policy
+        return headers
+
+
+def _dollars(amount: float) -> str:
+    return f"{amount:.10f}".rstrip("0").rstrip(".") or "0"

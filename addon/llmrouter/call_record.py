@@ -12,9 +12,12 @@ from llmrouter.providers.wire import UpstreamRequest
 from llmrouter.replies import Usage
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.targets import Target
-from llmrouter.telemetry.decisions import Decision, Observer
+from llmrouter.telemetry.decisions import CacheUse, Decision, Observer
 
 logger = logging.getLogger(__name__)
+
+# An answer that is shared costs nothing, as one from the cache; the record tells them apart.
+_CACHE_HEADER = {use: "hit" if use is CacheUse.SHARED else use.value for use in CacheUse}
 
 
 @dataclass(slots=True)
@@ -100,7 +103,7 @@ class CallRecord:
             "x-request-id": self.call.id,
             "x-llmrouter-request-id": self.call.id,
             "x-llmrouter-attempts": str(self.sent()),
-            "x-llmrouter-cache": "bypass",
+            "x-llmrouter-cache": _CACHE_HEADER[self.decision.cache],
         }
         if self.policy is not None:
             headers["x-llmrouter-policy"] = self.policy

@@ -20,7 +20,7 @@ from llmrouter.routing.policies import CallFacts, Candidate, Policy, PolicyFaile
 from llmrouter.routing.policy_table import build_policies
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.quotas import FREE, Ask, QuotaState, QuotaVerdict
-from llmrouter.routing.shortlist import Shortlists
+from llmrouter.routing.shortlist import Shortlist, Shortlists
 from llmrouter.routing.vitals import UNKNOWN
 from llmrouter.settings.model import RouteSettings, Settings
 from llmrouter.targets import Target
@@ -103,17 +103,28 @@ class Router:
         Raises `InvalidRequest` where the call's headers name an unknown policy or provider.
         """
         claim, expectation = claim or no_claim(), expectation or self.estimates.expect(call, now)
-        if (pinned := call.preferences.provider) is not None and pinned not in self.catalogue.providers:
-            known = ", ".join(sorted(self.catalogue.providers))
-            raise InvalidRequest(f"'x-llmrouter-provider' names no provider: {pinned!r}. There are: {known}.")
-        shortlist = self._shortlists.of(call)
-        policy = self._choose_policy(call, shortlist.route)
+        shortlist, policy = self._shortlist(call)
         fit, left_out = self._weigh(shortlist.able, call, claim, expectation, (now, wall))
         if policy in self._custom:
             left = (claim.left(candidate.target, now) for candidate in fit)
             fit = [one._replace(requests_left=n, tokens_left=t) for one, (n, t) in zip(fit, left, strict=True)]
         ordered, failure = self._in_order(fit, policy, _facts(call, expectation, wall))
         return Plan(ordered, (*shortlist.left_out, *left_out), policy, expectation, failure)
+
+    def acceptable(self, call: Call) -> tuple[Mapping[str, Target], str]:
+        """The targets by key whose answers a call accepts, resting or not, best tier first; and its policy.
+
+        Raises `InvalidRequest` as `plan` does.
+        """
+        shortlist, policy = self._shortlist(call)
+        return shortlist.by_key, policy
+
+    def _shortlist(self, call: Call) -> tuple[Shortlist, str]:
+        if (pinned := call.preferences.provider) is not None and pinned not in self.catalogue.providers:
+            known = ", ".join(sorted(self.catalogue.providers))
+            raise InvalidRequest(f"'x-llmrouter-provider' names no provider: {pinned!r}. There are: {known}.")
+        shortlist = self._shortlists.of(call)
+        return shortlist, self._choose_policy(call, shortlist.route)
 
     def ask(self, expectation: Expectation, target: Target, wall: float) -> Ask:
         """What a call asks of a target's quotas: the tokens that it may come to, and the dollars it is expected to

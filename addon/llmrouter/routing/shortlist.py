@@ -1,6 +1,7 @@
 """The targets that may answer calls of a kind, found once for all calls of that kind."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
@@ -20,11 +21,15 @@ type _Kind = tuple[object, ...]
 @dataclass(frozen=True, slots=True)
 class Shortlist:
     """Targets for a kind of call: those that are able and wanted, tier by tier with their places of declaration, and
-    those that are not, with the reasons."""
+    those that are not, with the reasons. `by_key` are the able ones again."""
 
     able: tuple[tuple[int, Target], ...]
     left_out: tuple[LeftOut, ...]
     route: RouteSettings | None
+    by_key: Mapping[str, Target] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_key", {target.key: target for _, target in self.able})
 
 
 class Shortlists:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -15,6 +16,16 @@ import orjson
 from llmrouter.replies import Usage
 
 logger = logging.getLogger(__name__)
+
+
+class CacheUse(StrEnum):
+    """What the response cache did for a call: nothing, for it was not asked; looked in vain; answered; or the call
+    shared the answer to an identical one that was under way."""
+
+    BYPASS = "bypass"
+    MISS = "miss"
+    HIT = "hit"
+    SHARED = "shared"
 
 
 class PlanRecord(Protocol):
@@ -48,7 +59,8 @@ class AttemptRecord:
 class Decision:
     """Everything about one call; filled as it goes, published when it ends.
 
-    `at` is Unix time, `result` is `answered`, `failed`, `broken` (after content was sent) or `client_gone`.
+    `at` is Unix time, `result` is `answered`, `failed`, `broken` (after content was sent) or `client_gone`. `age_s` is
+    how old an answer of the cache was.
     """
 
     id: str
@@ -57,6 +69,8 @@ class Decision:
     model: str
     stream: bool
     plan: PlanRecord | None = None
+    cache: CacheUse = CacheUse.BYPASS
+    age_s: float | None = None
     attempts: list[AttemptRecord] = field(default_factory=list)
     result: str = "failed"
     status: int | None = None
@@ -81,6 +95,8 @@ class Decision:
             "status": self.status,
             "answered_by": self.answered_by,
             "seconds": round(self.seconds, 4),
+            "cache": self.cache,
+            **({} if self.age_s is None else {"age_s": round(self.age_s, 1)}),
             "plan": {} if self.plan is None else self.plan.to_record(),
             "attempts": [_attempt_record(attempt) for attempt in self.attempts],
             "usage": None

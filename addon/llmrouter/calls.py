@@ -143,12 +143,23 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheWishes:
+    """What the client asked of the response cache: not to be kept, a new answer, a kept one or none, or how old it may
+    be in seconds."""
+
+    no_store: bool = False
+    no_cache: bool = False
+    only_if_cached: bool = False
+    max_age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Preferences:
-    """What the client asked of the router itself, by its `x-llmrouter-*` headers."""
+    """What the client asked of the router itself, by its `x-llmrouter-*` headers and `Cache-Control`."""
 
     provider: str | None = None
     policy: str | None = None
-    cache: str | None = None
+    cache: CacheWishes = CacheWishes()
     max_cost_usd: float | None = None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from llmrouter.calls import Beginnings, Call, Caller, Endpoint, JsonObject, Need, Preferences
+from llmrouter.chat_members import DEFAULTS
 from llmrouter.errors import InvalidRequest
 from llmrouter.replies import Chunk
 
@@ -15,29 +16,6 @@ DONE = b"data: [DONE]\n\n"
 _PART_NEEDS = {"image_url": Need.VISION, "input_audio": Need.AUDIO, "file": Need.FILES}
 # What browsers and servers take as a URL; a longer one is data.
 _LONGEST_PLAIN_URL = 8000
-# What OpenAI does anyway (its API reference, chat completions, 2026-11): to ask for it is to ask for nothing.
-_DEFAULTS: Mapping[str, Any] = {
-    "frequency_penalty": 0,
-    "function_call": "auto",
-    "functions": [],
-    "logit_bias": {},
-    "logprobs": False,
-    "modalities": ["text"],
-    "n": 1,
-    "parallel_tool_calls": True,
-    "presence_penalty": 0,
-    "response_format": {"type": "text"},
-    "service_tier": "auto",
-    "stop": [],
-    "store": False,
-    "stream": False,
-    "temperature": 1,
-    "tool_choice": "auto",
-    "tools": [],
-    "top_logprobs": 0,
-    "top_p": 1,
-    "verbosity": "medium",
-}
 _ALWAYS = frozenset({"messages", "model"})
 _FORMAT_NEEDS = {"json_schema": Need.JSON_SCHEMA, "json_object": Need.JSON_OBJECT}
 
@@ -168,7 +146,7 @@ def _needs_of_options(fields: JsonObject) -> set[Need]:
 def _members(fields: JsonObject) -> frozenset[str]:
     """The members that ask for something; see `Call.members`."""
     names = {name for name in fields if name not in _ALWAYS and not fields.is_null(name)}
-    names = {name for name in names if name not in _DEFAULTS or _read(fields, name) != _DEFAULTS[name]}
+    names = {name for name in names if name not in DEFAULTS or _read(fields, name) != DEFAULTS[name]}
     if "functions" in names:
         names.add("tools")
     if any(name in names and fields[name] != "none" for name in ("tool_choice", "function_call")):

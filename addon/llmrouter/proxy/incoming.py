@@ -5,6 +5,7 @@ import uuid
 from mitmproxy import http
 from pydantic import SecretStr
 
+from llmrouter.caching.wishes import read_wishes
 from llmrouter.calls import Call, Caller, Preferences
 from llmrouter.endpoints import chat
 from llmrouter.errors import InvalidRequest
@@ -25,15 +26,16 @@ def read_call(flow: http.HTTPFlow, exchange: Exchange, body: bytes, default_mode
         for name, value in headers.items()
         if name.lower().startswith(flows.ROUTER_HEADER_PREFIX)
     }
-    preferences = _read_preferences(asked)
+    preferences = _read_preferences(asked, headers.get("cache-control"))
     id = f"req-{uuid.uuid4().hex}"
     return chat.parse(body, default_model, id=id, caller=caller, preferences=preferences)
 
 
-def _read_preferences(asked: dict[str, str]) -> Preferences:
+def _read_preferences(asked: dict[str, str], cache_control: str | None) -> Preferences:
     cost = asked.get("max-cost-usd")
     try:
         max_cost_usd = None if cost is None else float(cost)
     except ValueError:
         raise InvalidRequest(f"'x-llmrouter-max-cost-usd' must be a number of US dollars, not {cost!r}.") from None
-    return Preferences(asked.get("provider"), asked.get("policy"), asked.get("cache"), max_cost_usd)
+    cache = read_wishes(asked.get("cache"), cache_control)
+    return Preferences(asked.get("provider"), asked.get("policy"), cache, max_cost_usd)

@@ -1,0 +1,160 @@
+"""Which calls the cache may answer, and which answers it may keep."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from llmrouter.caching.admission import Admission, When, admit, why_not_kept
+from llmrouter.caching.wishes import read_wishes
+from llmrouter.calls import CacheWishes
+from llmrouter.errors import InvalidRequest
+from llmrouter.replies import Usage
+from tests.caching.requests import call_of
+
+ALL, NOTHING = Admission(look_up=True, store=True), Admission()
+
+
+@pytest.mark.parametrize(
+    ("when", "members", "expected"),
+    [
+        ("deterministic", {}, NOTHING),
+        ("deterministic", {"temperature": 0}, ALL),
+        ("deterministic", {"temperature": 0.0}, ALL),
+        ("deterministic", {"temperature": 0.1}, NOTHING),
+        ("deterministic", {"temperature": None}, NOTHING),
+        ("deterministic", {"top_p": 0}, ALL),
+        ("deterministic", {"top_p": 0.5}, NOTHING),
+        ("deterministic", {"seed": 0}, ALL),
+        ("deterministic", {"seed": None}, NOTHING),
+        ("always", {}, ALL),
+        ("always", {"temperature": 1.5}, ALL),
+        ("never", {"temperature": 0}, NOTHING),
+    ],
+)
+def test_when(when: When, members: dict[str, Any], expected: Admission) -> None:
+    assert admit(call_of(**members), when) == expected
+
+
+@pytest.mark.parametrize(
+    ("wishes", "expected"),
+    [
+        (CacheWishes(no_store=True), NOTHING),
+        (CacheWishes(no_cache=True), Admission(store=True)),
+        (CacheWishes(no_cache=True, no_store=True), NOTHING),
+        (CacheWishes(max_age_s=60), Admission(look_up=True, store=True, max_age_s=60)),
+        (CacheWishes(max_age_s=0), Admission(store=True, max_age_s=0)),
+        (CacheWishes(only_if_cached=True), Admission(look_up=True, only_if_cached=True)),
+    ],
+)
+def test_a_client_can_ask_for_less(wishes: CacheWishes, expected: Admission) -> None:
+    assert admit(call_of(wishes=wishes), "always") == expected
+
+
+@pytest.mark.parametrize("when", ["never", "deterministic"])
+def test_who_wants_a_kept_answer_only_never_causes_another(when: When) -> None:
+    wishes = CacheWishes(only_if_cached=True)
+    assert admit(call_of(wishes=wishes), when) == Admission(only_if_cached=True)
+
+
+@pytest.mark.parametrize(
+    ("own", "http", "expected"),
+    [
+        (None, None, CacheWishes()),
+        ("no-store", None, CacheWishes(no_store=True)),
+        (" No-Cache ", None, CacheWishes(no_cache=True)),
+        ("only-if-cached", None, CacheWishes(only_if_cached=True)),
+        ("no-store, no-cache", None, CacheWishes(no_store=True, no_cache=True)),
+        (None, "no-cache", CacheWishes(no_cache=True)),
+        (None, "max-age=60", CacheWishes(max_age_s=60)),
+        (None, 'Max-Age="60", no-store', CacheWishes(no_store=True, max_age_s=60)),
+        (None, "max-age=60, max-age=30", CacheWishes(max_age_s=30)),
+        (None, "max-age=-1, max-age=x, max-stale=5, private, =, ,", CacheWishes()),
+        (None, "max-age=" + "9" * 500, CacheWishes(max_age_s=9_999_999_999)),
+        ("no-store", "max-age=5", CacheWishes(no_store=True, max_age_s=5)),
+        ("", "", CacheWishes()),
+    ],
+)
+def test_the_headers(own: str | None, http: str | None, expected: CacheWishes) -> None:
+    assert read_wishes(own, http) == expected
+
+
+def test_a_word_of_our_own_header_that_is_none_is_told() -> None:
+    told = "'x-llmrouter-cache' must be one of no-store, no-cache, only-if-cached, not 'off'"
+    with pytest.raises(InvalidRequest, match=told):
+        read_wishes("no-store, off", None)
+
+
+def answer_of(**choice: Any) -> dict[str, Any]:
+    whole = {"index": 0, "message": {"role": "assistant", "content": "pong"}, "finish_reason": "stop"}
+    return {"id": "c", "object": "chat.completion", "choices": [whole | choice]}
+
+
+def message(**members: Any) -> dict[str, Any]:
+    return {"message": {"role": "assistant", "content": None} | members}
+
+
+def called(arguments: Any, **members: Any) -> dict[str, Any]:
+    function = {"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return message(tool_calls=[function]) | {"finish_reason": "tool_calls"} | members
+
+
+JSON_WANTED = {"response_format": {"type": "json_object"}}
+TWO = {"n": 2}
+
+
+@pytest.mark.parametrize(
+    ("asked", "choice"),
+    [
+        ({}, {}),
+        ({}, called("{}")),
+        ({}, called('{"a": [1]}')),
+        ({}, called("{}", finish_reason="stop")),
+        ({}, message(tool_calls=[{"id": "1", "type": "custom", "custom": {"name": "c", "input": "any"}}])),
+        ({}, message(function_call={"name": "f", "arguments": "{}"}) | {"finish_reason": "function_call"}),
+        ({}, message(audio={"id": "a", "data": "AAAA"})),
+        ({"max_tokens": 20}, {"finish_reason": "length"}),
+        ({"max_completion_tokens": 21}, {"finish_reason": "length"}),
+        (JSON_WANTED, message(content='{"a": 1}')),
+        (JSON_WANTED, called("{}")),
+    ],
+    ids=str,
+)
+def test_sound_answers_are_kept(asked: dict[str, Any], choice: dict[str, Any]) -> None:
+    assert why_not_kept(answer_of(**choice), Usage(10, 20), call_of(**asked)) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "choice", "why"),
+    [
+        ({}, message(refusal="no"), "the model refused"),
+        ({}, message(content=""), "it is empty"),
+        ({}, {"message": None}, "a choice has no message"),
+        ({}, {"finish_reason": "content_filter"}, "it ended with content_filter"),
+        ({}, {"finish_reason": None}, "it ended with None"),
+        ({}, called('{"a": '), "the arguments of a tool call are not valid JSON"),
+        ({}, called(""), "the arguments of a tool call are not valid JSON"),
+        ({}, called(None), "the arguments of a tool call are not valid JSON"),
+        ({}, message(function_call={"name": "f", "arguments": "{"}), "the arguments of a tool call are not valid JSON"),
+        ({}, {"finish_reason": "length"}, "it was cut short, and not by the client's own limit"),
+        ({"max_tokens": 500}, {"finish_reason": "length"}, "it was cut short, and not by the client's own limit"),
+        (JSON_WANTED, {}, "it is not the JSON that was asked for"),
+        (TWO, {}, "it has 1 choices instead of 2"),
+    ],
+    ids=str,
+)
+def test_others_are_not(asked: dict[str, Any], choice: dict[str, Any], why: str) -> None:
+    assert why_not_kept(answer_of(**choice), Usage(10, 20), call_of(**asked)) == why
+
+
+@pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": None}, answer_of() | {"error": {"message": "x"}}])
+def test_what_is_no_answer_is_not(answer: dict[str, Any]) -> None:
+    assert why_not_kept(answer, None, call_of()) == "it is no answer"
+
+
+def test_each_choice_must_be_sound() -> None:
+    answer = answer_of()
+    answer["choices"].append(copy.deepcopy(answer["choices"][0]) | {"index": 1})
+    assert why_not_kept(answer, None, call_of(n=2)) is None
+    answer["choices"][1]["finish_reason"] = "content_filter"
+    assert why_not_kept(answer, None, call_of(n=2)) == "it ended with content_filter"

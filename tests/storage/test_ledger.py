@@ -13,7 +13,7 @@ import pytest
 
 from llmrouter.routing.quotas import Ask, QuotaBook
 from llmrouter.settings.model import LimitSettings
-from llmrouter.storage.kept_table import path_of
+from llmrouter.sqlite_files import path_of
 from llmrouter.storage.ledger import Ledger, Row
 from tests.routing.samples import target_of
 

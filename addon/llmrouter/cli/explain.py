@@ -31,8 +31,8 @@ from llmrouter.routing.quotas import QuotaBook, limits_of
 from llmrouter.settings.loader import SettingsError, load_settings
 from llmrouter.settings.location import default_model, find_config
 from llmrouter.settings.model import Settings
+from llmrouter.sqlite_files import path_of
 from llmrouter.storage.health_records import HealthRecords
-from llmrouter.storage.kept_table import path_of
 from llmrouter.storage.ledger import Ledger
 from llmrouter.targets import Target
 

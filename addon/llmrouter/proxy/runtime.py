@@ -29,8 +29,8 @@ from llmrouter.routing.quotas import QuotaBook, limits_of
 from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
 from llmrouter.settings.location import Stamp, default_model, stamp_of
 from llmrouter.settings.model import Settings
+from llmrouter.sqlite_files import path_of
 from llmrouter.storage.health_records import HealthRecords
-from llmrouter.storage.kept_table import path_of
 from llmrouter.storage.ledger import Ledger
 from llmrouter.targets import Target
 from llmrouter.tasks import spawn

@@ -8,25 +8,19 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from llmrouter.sqlite_files import BUSY_S, open_database, set_aside_if_damaged
 
 logger = logging.getLogger(__name__)
 
 _PAUSE_S = 1.0
 _RETRY_S = 10.0
 _CLOSE_S = 2.0
-# Another router may be writing to the same file.
-_BUSY_S = 1.0
 _HAS_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
-
-
-def path_of(url: str, folder: Path) -> Path:
-    """The file of a `storage.url`: `sqlite:///state/x.db` lies in `folder`, `sqlite:////var/x.db` is absolute."""
-    return folder / url.removeprefix("sqlite:///")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +78,13 @@ class KeptTable[R: tuple[Any, ...]]:
         try:
             if not self._file.exists():
                 return []
-            with closing(sqlite3.connect(self._file, timeout=_BUSY_S)) as database:
+            with closing(sqlite3.connect(self._file, timeout=BUSY_S)) as database:
                 if database.execute(_HAS_TABLE, (table.name,)).fetchone() is None:
                     return []
                 return [table.make_row(*row) for row in database.execute(table.read) if table.is_sound(row)]
         except (sqlite3.Error, OSError) as error:
             logger.warning("%s of earlier runs cannot be read from %s: %s.", table.words, self._file, error)
-            self._set_aside_if_damaged(error)
+            set_aside_if_damaged(self._file, error)
             return []
 
     def save(self, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -136,7 +130,7 @@ class KeptTable[R: tuple[Any, ...]]:
             if not self._is_failing:
                 logger.warning("%s cannot be written to %s, and are tried again: %s.", words, self._file, error)
             self._is_failing = True
-            self._set_aside_if_damaged(error)
+            set_aside_if_damaged(self._file, error)
             return False
         if self._is_failing:
             logger.info("%s are written to %s again.", words, self._file)
@@ -150,23 +144,4 @@ class KeptTable[R: tuple[Any, ...]]:
 
     def _open(self) -> sqlite3.Connection:
         # Opened anew for each write: a file that somebody moved away or replaced is noticed, once a second at most.
-        database = sqlite3.connect(self._file, timeout=_BUSY_S)
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-            database.execute(self._table.create)
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    def _set_aside_if_damaged(self, error: Exception) -> None:
-        """Moves a file that is no database out of the way, so that the next write begins a new one."""
-        if not str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGED):
-            return
-        aside = self._file.with_name(self._file.name + ".damaged")
-        with suppress(OSError):
-            self._file.replace(aside)
-            for suffix in ("-wal", "-shm"):
-                self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
-            logger.warning("The damaged file is kept as %s; a new one is begun.", aside)
+        return open_database(self._file, self._table.create)

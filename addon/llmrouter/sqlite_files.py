@@ -1,0 +1,46 @@
+"""Databases of SQLite: where they lie, how they are opened, and what becomes of one that is damaged."""
+
+import logging
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+BUSY_S = 1.0
+"""How long another router that writes to the same file is waited for."""
+
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+def path_of(url: str, folder: Path) -> Path:
+    """The file of a URL: `sqlite:///state/x.db` lies in `folder`, `sqlite:////var/x.db` is absolute."""
+    return folder / url.removeprefix("sqlite:///")
+
+
+def open_database(file: Path, create: str) -> sqlite3.Connection:
+    """Opens a file for reading beside writing; `create` is a statement that makes its table where it is not there.
+
+    Raises `sqlite3.Error`.
+    """
+    database = sqlite3.connect(file, timeout=BUSY_S)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute(create)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def set_aside_if_damaged(file: Path, error: Exception) -> None:
+    """Moves a file that is no database out of the way, so that the next write begins a new one."""
+    if not str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGED):
+        return
+    aside = file.with_name(file.name + ".damaged")
+    with suppress(OSError):
+        file.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
+        logger.warning("The damaged file is kept as %s; a new one is begun.", aside)

@@ -59,6 +59,13 @@ CASES = [
         "3:5: providers[0].model: give either `model` (one for everything) or `models`",
     ),
     ("providers:\n  - type: openai_compatible\n    model: a\n", "2:5: providers[0]: type openai_compatible needs a"),
+    ("cache: {url: 'redis://h/0'}\n", "1:9: cache.url: `backend: memory` has no address; leave it out, or choose"),
+    ("cache: {backend: sqlite, url: 'redis://h/0'}\n", "cache.url: a file of SQLite is needed"),
+    ("cache: {backend: redis}\n", "1:1: cache: Redis needs a `url`, such as redis://127.0.0.1:6379/0, or a `url_env`"),
+    ("cache: {backend: redis, url: 'http://h'}\n", "cache.url: the address of Redis is needed, such as redis://"),
+    ("cache: {backend: redis, url: 'redis://:secret@h'}\n", "cache.url: a password must not stand in this file"),
+    ("cache: {backend: redis, url: 'redis://h', url_env: A}\n", "cache.url_env: it names the address of Redis"),
+    ("cache: {when: sometimes}\n", "cache.when: one of these is needed: 'deterministic', 'always'"),
     ("storage: {url: 'redis:///x'}\n", "1:11: storage.url: a file of SQLite is needed, such as sqlite:///state/"),
     ("storage: {url: 'sqlite:///'}\n", "1:11: storage.url: a file of SQLite is needed"),
     (
@@ -327,7 +334,7 @@ logging: {decisions: json}
 """)
     model = settings.providers[0].models[0]
     assert model.capabilities == (Need.TOOLS, Need.JSON_SCHEMA)
-    assert unused_keys(settings) == ("cache", "metrics")
+    assert unused_keys(settings) == ("metrics",)
 
 
 def test_settings_are_frozen() -> None:

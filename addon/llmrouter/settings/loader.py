@@ -12,11 +12,12 @@ from pydantic_core import ErrorDetails
 
 from llmrouter.brands.brand import Brand
 from llmrouter.settings import model, policies
+from llmrouter.settings.caching import CacheSettings, check_cache
 from llmrouter.settings.checks import Finding, check_policies, check_providers, check_routes
 from llmrouter.settings.document import Document, read_document
 from llmrouter.settings.model import ProviderSettings, Settings
 
-_UNUSED = ("cache", "metrics")
+_UNUSED = ("metrics",)
 _UNUSED_BY_PROVIDER: tuple[str, ...] = ()
 _PLAIN = {
     "missing": "this key is required",
@@ -126,7 +127,12 @@ def _validate(document: Document, brands: Mapping[str, Brand], check: Check) -> 
     except ValidationError as error:
         return None, [*_misfits(error, value), *check_providers(_sound_providers(value), document, brands)]
     providers = dict(enumerate(settings.providers))
-    found = [*check_providers(providers, document, brands), *check_routes(settings), *check_policies(settings)]
+    found = [
+        *check_providers(providers, document, brands),
+        *check_routes(settings),
+        *check_policies(settings),
+        *check_cache(settings.cache),
+    ]
     return settings, [*found, *check(settings)]
 
 
@@ -210,7 +216,7 @@ _MAPPINGS: Mapping[str, type[BaseModel]] = {
     "limits": model.LimitSettings,
     "data": model.DataSettings,
     "retry": model.RetrySettings,
-    "cache": model.CacheSettings,
+    "cache": CacheSettings,
     "storage": model.StorageSettings,
     "policies": policies.PoliciesSettings,
     "weighted": policies.WeightedSettings,

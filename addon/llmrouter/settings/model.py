@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from llmrouter.calls import Need
+from llmrouter.settings.caching import CacheSettings, CacheWhen
 from llmrouter.settings.policies import PoliciesSettings
 from llmrouter.settings.values import (
     DayHours,
@@ -214,6 +215,8 @@ class RouteSettings(Frozen):
     """The policy for these models; default: the file's."""
     data: DataSettings | None = None
     """What must hold for the prompts; a provider of which it is not known does not get them."""
+    cache: CacheWhen | None = None
+    """Which requests for these models the cache may answer; default: the file's `cache.when`."""
 
 
 class RetrySettings(Frozen):
@@ -232,23 +235,6 @@ class HealthSettings(Frozen):
 
     probe_seconds: Seconds | None = None
     """How often each provider is asked for its list of models, which uses no tokens; default: never."""
-
-
-class CacheSettings(Frozen):
-    """Where repeated prompts are answered from; read, but not yet acted on in this version."""
-
-    backend: Literal["memory", "sqlite", "redis", "off"] = "memory"
-    """Where answers are kept."""
-    url: str | None = None
-    """The address of the backend, where it has one."""
-    ttl_seconds: Seconds = 3600
-    """How long an answer is kept."""
-    max_mebibytes: PositiveInt = 256
-    """How much memory the answers may take."""
-    when: Literal["deterministic", "always", "never"] = "deterministic"
-    """Which requests may be answered from the cache."""
-    scope: Literal["caller", "shared"] = "caller"
-    """Whether one caller may get what another one asked."""
 
 
 class StorageSettings(Frozen):
@@ -303,7 +289,7 @@ class Settings(Frozen):
     health: HealthSettings = HealthSettings()
     """How targets are watched beside the calls that they answer."""
     cache: CacheSettings = CacheSettings()
-    """Where repeated prompts are answered from; read, but not yet acted on in this version."""
+    """Where repeated requests are answered from."""
     storage: StorageSettings = StorageSettings()
     """Where lasting data is kept, such as what was used of quotas."""
     metrics: MetricsSettings = MetricsSettings()

@@ -1,0 +1,265 @@
+"""What all stores promise, each asked the same."""
+
+import itertools
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from llmrouter.caching.guarded_store import GuardedStore
+from llmrouter.caching.memory_store import MemoryStore
+from llmrouter.caching.redis_store import RedisStore
+from llmrouter.caching.sqlite_store import SqliteStore
+from llmrouter.caching.stores import Selection, Store
+from tests.fakes.redis_server import RedisServer
+
+ONE, TWO = b"1" * 16, bytes(range(16))
+MEBIBYTE = 2**20
+
+
+@dataclass
+class Time:
+    """A wall clock that stands until it is moved."""
+
+    now: float = 1_795_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    await server.kill()
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis", "guarded"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path, time: Time) -> AsyncIterator[Store]:
+    opened: dict[str, Callable[[], Store]] = {
+        "memory": lambda: MemoryStore(MEBIBYTE, time),
+        "sqlite": lambda: SqliteStore(tmp_path / "cache" / "c.db", MEBIBYTE, time),
+        "guarded": lambda: GuardedStore(MemoryStore(MEBIBYTE, time), "memory", 1.0, lambda: 0.0),
+    }
+    server: RedisServer | None = None
+    if request.param == "redis":
+        server = RedisServer(tmp_path)
+        await server.start()
+        opened["redis"] = lambda: RedisStore(server.url, time, timeout_s=5)
+    store = opened[request.param]()
+    yield store
+    await store.close()
+    if server is not None:
+        await server.kill()
+
+
+async def found(store: Store, group: bytes) -> dict[str, tuple[bytes, float]]:
+    return {kept.target: (kept.data, kept.age_s) for kept in await store.find(group)}
+
+
+async def test_all_answers_of_a_group_are_found_with_their_age(store: Store, time: Time) -> None:
+    await store.keep(ONE, "a/m", b"first", 60)
+    time.now += 10
+    await store.keep(ONE, "b/m/x", b"\x00\xff second", 60)
+    await store.keep(TWO, "a/m", b"other", 60)
+    time.now += 5
+    assert await found(store, ONE) == {"a/m": (b"first", 15.0), "b/m/x": (b"\x00\xff second", 5.0)}
+    assert await found(store, TWO) == {"a/m": (b"other", 5.0)}
+    assert await found(store, b"nothing") == {}
+
+
+async def test_a_newer_answer_replaces_an_older_one(store: Store, time: Time) -> None:
+    await store.keep(ONE, "a/m", b"old", 60)
+    time.now += 50
+    await store.keep(ONE, "a/m", b"new", 60)
+    time.now += 50
+    assert await found(store, ONE) == {"a/m": (b"new", 50.0)}
+
+
+async def test_an_answer_is_kept_for_its_time_and_no_longer(store: Store, time: Time) -> None:
+    await store.keep(ONE, "a/m", b"short", 30)
+    await store.keep(ONE, "b/m", b"long", 60)
+    time.now += 29.9
+    assert set(await found(store, ONE)) == {"a/m", "b/m"}
+    time.now += 0.2
+    assert set(await found(store, ONE)) == {"b/m"}
+    assert [one.target async for one in store.every()] == ["b/m"]
+    time.now += 30
+    assert await found(store, ONE) == {}
+
+
+async def test_a_clock_that_was_set_back_makes_nothing_younger_than_new(store: Store, time: Time) -> None:
+    await store.keep(ONE, "a/m", b"answer", 60)
+    time.now -= 1000
+    assert await found(store, ONE) == {"a/m": (b"answer", 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("selection", "left"),
+    [
+        (Selection(), set()),
+        (Selection(provider="a"), {"b/m", "b/n/o"}),
+        (Selection(provider="b"), {"a/m", "a/n/o"}),
+        (Selection(model="m"), {"a/n/o", "b/n/o"}),
+        (Selection(model="n/o"), {"a/m", "b/m"}),
+        (Selection(provider="a", model="m"), {"a/n/o", "b/m", "b/n/o"}),
+        (Selection(provider="a%"), {"a/m", "a/n/o", "b/m", "b/n/o"}),
+        (Selection(before=1_795_000_010.0), {"b/m", "b/n/o"}),
+    ],
+)
+async def test_clearing(store: Store, time: Time, selection: Selection, left: set[str]) -> None:
+    for target in ("a/m", "a/n/o"):
+        await store.keep(ONE, target, b"x", 60)
+    time.now += 20
+    for target in ("b/m", "b/n/o"):
+        await store.keep(TWO if target == "b/m" else ONE, target, b"x", 60)
+    assert await store.clear(selection) == 4 - len(left)
+    assert set(await found(store, ONE)) | set(await found(store, TWO)) == left
+    assert {one.target async for one in store.every()} == left
+
+
+async def test_all_can_be_listed_and_counted(store: Store, time: Time) -> None:
+    for number in range(1200):
+        await store.keep(number.to_bytes(16), f"{'ab'[number % 2]}/m", b"%d" % number, 60)
+    stats = await store.stats()
+    assert (stats.entries, stats.by_provider) == (1200, {"a": 600, "b": 600})
+    assert stats.bytes >= sum(len(b"%d" % number) for number in range(1200))
+    listed = {one.group: one async for one in store.every()}
+    assert len(listed) == 1200
+    one = listed[(7).to_bytes(16)]
+    assert (one.target, one.data, one.created, one.expires) == ("b/m", b"7", time.now, time.now + 60)
+
+
+async def test_what_is_kept_at_any_time_is_what_was_given_last(store: Store, time: Time) -> None:
+    chance = random.Random(7)
+    known: dict[tuple[bytes, str], tuple[bytes, float]] = {}
+    groups, targets = [bytes([n]) * 16 for n in range(6)], ["a/m", "b/m", "c/m"]
+    for _ in range(400):
+        time.now += chance.choice((0, 1, 5))
+        group, target = chance.choice(groups), chance.choice(targets)
+        if chance.random() < 0.5:
+            data, ttl_s = chance.randbytes(chance.choice((0, 10, 3000))), chance.choice((3, 30))
+            await store.keep(group, target, data, ttl_s)
+            known[group, target] = data, time.now + ttl_s
+        else:
+            expected = {t: known[g, t][0] for g, t in known if g == group and known[g, t][1] > time.now}
+            assert {kept.target: kept.data for kept in await store.find(group)} == expected
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_the_least_used_go_first_and_the_bound_holds(kind: str, tmp_path: Path, time: Time) -> None:
+    most = 200_000
+    store: Store = MemoryStore(most, time) if kind == "memory" else SqliteStore(tmp_path / "c.db", most, time)
+    loved = b"loved" + bytes(11)
+    await store.keep(loved, "a/m", b"x" * 1000, 1000)
+    chance = random.Random(1)
+    for number in range(600):
+        time.now += 0.01
+        await store.keep(number.to_bytes(16), "a/m", chance.randbytes(chance.choice((10, 500, 2000))), 1000)
+        assert len(await store.find(loved)) == 1
+        assert (await store.stats()).bytes <= most
+    assert 50 < (await store.stats()).entries < 600
+    assert await store.find((0).to_bytes(16)) == type(await store.find(b"none"))()
+    await store.keep(loved, "b/m", b"x" * most, 1000)
+    assert [kept.target for kept in await store.find(loved)] == ["a/m"], "what is larger than all room is not kept"
+    await store.close()
+
+
+async def test_expired_answers_make_room_before_others(tmp_path: Path, time: Time) -> None:
+    store = SqliteStore(tmp_path / "c.db", 100_000, time)
+    await store.keep(ONE, "a/m", b"x" * 40_000, 1000)
+    await store.keep(TWO, "a/m", b"x" * 40_000, 5)
+    await store.find(TWO)
+    time.now += 6
+    await store.keep(b"3", "a/m", b"x" * 40_000, 1000)
+    assert len(await store.find(ONE)) == 1
+    await store.close()
+
+
+async def test_a_file_outlasts_a_restart_and_serves_two_routers(tmp_path: Path, time: Time) -> None:
+    first, second = (SqliteStore(tmp_path / "c.db", MEBIBYTE, time) for _ in range(2))
+    await first.keep(ONE, "a/m", b"answer", 60)
+    assert await found(second, ONE) == {"a/m": (b"answer", 0.0)}
+    await second.keep(TWO, "a/m", b"another", 60)
+    assert await found(first, TWO) == {"a/m": (b"another", 0.0)}
+    await first.close()
+    await second.close()
+    third = SqliteStore(tmp_path / "c.db", MEBIBYTE, time)
+    assert (await third.stats()).entries == 2
+    await third.close()
+
+
+async def test_a_file_that_is_no_database_is_set_aside(
+    tmp_path: Path, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "c.db"
+    file.write_bytes(b"not a database " * 1000)
+    store = GuardedStore(SqliteStore(file, MEBIBYTE, time), "file", 5.0, lambda: 0.0)
+    assert await store.find(ONE) == ()
+    await store.keep(ONE, "a/m", b"answer", 60)
+    assert await found(store, ONE) == {"a/m": (b"answer", 0.0)}
+    assert (tmp_path / "c.db.damaged").read_bytes().startswith(b"not a database")
+    assert "a new one is begun" in caplog.text
+    await store.close()
+
+
+async def test_several_routers_share_a_redis(redis: RedisServer, time: Time) -> None:
+    first, second = (RedisStore(redis.url, time, timeout_s=5) for _ in range(2))
+    await first.keep(ONE, "a/m", b"answer", 60)
+    assert await found(second, ONE) == {"a/m": (b"answer", 0.0)}
+    for store in (first, second):
+        await store.close()
+
+
+async def test_redis_forgets_by_itself(redis: RedisServer, time: Time) -> None:
+    store = RedisStore(redis.url, time, timeout_s=5)
+    await store.keep(ONE, "a/m", b"answer", 59.5)
+    assert await store._redis.ttl(b"llmrouter:cache:" + ONE) in (59, 60)
+    await store.close()
+
+
+async def test_a_reply_to_another_question_is_nobodys_answer(redis: RedisServer, time: Time) -> None:
+    store = RedisStore(redis.url, time, timeout_s=5)
+    await store.keep(ONE, "a/m", b"answer", 60)
+    await store._redis.rename(b"llmrouter:cache:" + ONE, b"llmrouter:cache:" + TWO)
+    assert await found(store, TWO) == {}
+    await store.close()
+
+
+async def test_a_redis_that_goes_and_comes_is_a_miss_meanwhile(
+    redis: RedisServer, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = itertools.count()
+    seconds = [0.0]
+    store = GuardedStore(RedisStore(redis.url, time, timeout_s=1), "Redis", 1.0, lambda: seconds[0])
+    await store.keep(ONE, "a/m", b"answer", 60)
+    assert len(await store.find(ONE)) == 1
+    await redis.kill()
+    for _ in clock:
+        assert await store.find(ONE) == ()
+        if "fails" in caplog.text:
+            break
+    assert caplog.text.count("The cache in Redis fails, and calls go on without it: ConnectionError.") == 1
+    await redis.start()
+    assert await store.find(ONE) == (), "it is left alone for a while"
+    seconds[0] += 11
+    assert await store.find(ONE) == []
+    await store.keep(ONE, "a/m", b"new", 60)
+    assert await found(store, ONE) == {"a/m": (b"new", 0.0)}
+    await store.close()
+
+
+async def test_a_redis_that_does_not_answer_costs_little_time(redis: RedisServer, time: Time) -> None:
+    store = GuardedStore(RedisStore(redis.url, time, timeout_s=0.05), "Redis", 0.05, lambda: 0.0)
+    await store.keep(ONE, "a/m", b"answer", 60)
+    await redis.pause()
+    assert [await store.find(ONE) for _ in range(50)] == [()] * 50
+    await store.close()

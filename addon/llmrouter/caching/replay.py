@@ -154,8 +154,8 @@ class _Writer:
         self._delta({"tool_calls": [{"index": number, **call}]})
 
     def _audio(self, audio: dict[str, Any]) -> None:
-        rest = {name: value for name, value in audio.items() if name not in ("data", "transcript")}
-        self._delta({"audio": rest})
+        empty = {name: "" for name in ("data", "transcript") if audio.get(name) is not None}
+        self._delta({"audio": {**audio, **empty}})
         self._pieces(b'"audio":{"transcript":', audio.get("transcript") or "", b"}")
         data = audio.get("data") or ""
         starts = range(0, len(data), _BASE64_CHARACTERS)

@@ -44,11 +44,18 @@ def replayed(stored: Any, *, include_usage: bool = True, size: int = PIECE_CHARA
     return chunks
 
 
+def read(chunk: Any) -> ChatCompletionChunk:
+    """A chunk as openai's own client reads it, that takes what it does not know."""
+    parsed = construct_type(type_=ChatCompletionChunk, value=chunk)
+    assert isinstance(parsed, ChatCompletionChunk)
+    return parsed
+
+
 def accumulated(chunks: list[Any]) -> dict[str, Any]:
     """What openai's own client makes of these chunks."""
     state = ChatCompletionStreamState()
     for chunk in chunks:
-        state.handle_chunk(construct_type(type_=ChatCompletionChunk, value=chunk))
+        state.handle_chunk(read(chunk))
     # The final completion is the same, but ends of the kinds `length` and `content_filter` make it raise.
     whole = without_null(state.current_completion_snapshot.model_dump(mode="json", warnings=False))
     for choice in whole["choices"]:
@@ -85,15 +92,15 @@ def test_openais_client_reads_the_same_answer(stored: dict[str, Any], size: int)
     for choice in stored["choices"]:
         # It adds up the numbers of what it does not know.
         choice["message"].pop("reasoning_details", None)
-    read = accumulated([orjson.loads(chunk.data) for chunk in replayed(stored, size=size)])
+    told = accumulated([orjson.loads(chunk.data) for chunk in replayed(stored, size=size)])
     expected = {**stored, "id": "new", "model": "gpt-4o", "usage": stored.get("usage", USAGE.to_openai())}
     wanted = without_null(meaning_of(expected))
-    for of_read, of_wanted in zip(read["choices"], wanted["choices"], strict=True):
+    for of_told, of_wanted in zip(told["choices"], wanted["choices"], strict=True):
         # It keeps what the first chunk of a choice says, and these stand in the last one.
-        assert {**of_wanted, **of_read} == of_wanted
-        assert of_read.keys() >= {"message", "finish_reason"}
+        assert {**of_wanted, **of_told} == of_wanted
+        assert of_told.keys() >= {"message", "finish_reason"}
     names = ("id", "created", "model", "system_fingerprint", "service_tier", "usage")
-    assert {name: read.get(name) for name in names} == {name: wanted.get(name) for name in names}
+    assert {name: told.get(name) for name in names} == {name: wanted.get(name) for name in names}
 
 
 @given(completions(), st.booleans())
@@ -104,7 +111,7 @@ def test_the_stream_is_valid(stored: dict[str, Any], include_usage: bool) -> Non
     begun: list[int] = []
     ended: list[int] = []
     for event in events:
-        parsed = construct_type(type_=ChatCompletionChunk, value=event)
+        parsed = read(event)
         assert (parsed.id, parsed.object, parsed.model) == ("new", "chat.completion.chunk", "gpt-4o")
         assert parsed.created == stored["created"]
         assert ("usage" in event) is include_usage

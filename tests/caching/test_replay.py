@@ -87,7 +87,7 @@ def test_a_replayed_answer_is_collected_as_the_same(stored: dict[str, Any], size
 
 
 @given(completions(FUNCTION_CALLS), st.sampled_from([7, 80]))
-@settings(max_examples=40)
+@settings(max_examples=60)
 def test_openais_client_reads_the_same_answer(stored: dict[str, Any], size: int) -> None:
     for choice in stored["choices"]:
         # It adds up the numbers of what it does not know.

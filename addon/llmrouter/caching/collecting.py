@@ -177,8 +177,8 @@ class Collector:
 def _whole_choice(index: int, known: dict[str, Any]) -> dict[str, Any]:
     fields = _CHOICE.whole(known)
     message = fields.pop("delta", {})
-    if message.get("role", "assistant") != "assistant":
-        raise Unsound("the answer is not the assistant's")
+    if message.get("role", "assistant") != "assistant" or not isinstance(fields["finish_reason"], str):
+        raise Unsound("the answer is not the assistant's, or its end none")
     if calls := message.pop("tool_calls", None):
         message["tool_calls"] = [_whole_call(call) for call in calls]
     if function := message.pop("function_call", None):

@@ -120,18 +120,24 @@ class _Writer:
 
     def _texts(self, message: dict[str, Any], logprobs: Any) -> Any:
         """Text and refusal, each piece with its log probabilities; gives those that are left for the end."""
-        left = dict(logprobs) if isinstance(logprobs, dict) else {}
+        if not isinstance(logprobs, dict):
+            for name in _TEXTS:
+                self._text(name, message.get(name))
+            return logprobs
+        # An empty list is told with the first piece: openai 3.54 would pass over one that comes later.
+        nothing: dict[str, Any] = {name: [] if logprobs.get(name) == [] else None for name in _TEXTS}
+        told: dict[str, Any] = {}
         for name in _TEXTS:
-            text, tokens = message.get(name), left.get(name)
+            text, tokens = message.get(name), logprobs.get(name)
             split = with_logprobs(text, tokens, self._size) if text and tokens else None
             if split is None:
                 self._text(name, text)
                 continue
-            left[name] = None
+            told = {**nothing, **told, name: tokens}
             for piece, some in split:
-                told = orjson.dumps({**dict.fromkeys(_TEXTS), name: some})
-                self._add(b'"%b":%b},"logprobs":%b,"finish_reason":null' % (name.encode(), orjson.dumps(piece), told))
-        return left if any(value is not None for value in left.values()) else None if left else logprobs
+                data = name.encode(), orjson.dumps(piece), orjson.dumps({**nothing, name: some})
+                self._add(b'"%b":%b},"logprobs":%b,"finish_reason":null' % data)
+        return {k: v for k, v in logprobs.items() if v is not None and told.get(k) is None} or None
 
     def _text(self, name: str, text: Any) -> None:
         if text:
@@ -154,8 +160,8 @@ class _Writer:
         self._delta({"tool_calls": [{"index": number, **call}]})
 
     def _audio(self, audio: dict[str, Any]) -> None:
-        rest = {name: value for name, value in audio.items() if name not in ("data", "transcript")}
-        self._delta({"audio": rest})
+        empty = {name: "" for name in ("data", "transcript") if audio.get(name) is not None}
+        self._delta({"audio": {**audio, **empty}})
         self._pieces(b'"audio":{"transcript":', audio.get("transcript") or "", b"}")
         data = audio.get("data") or ""
         starts = range(0, len(data), _BASE64_CHARACTERS)

@@ -60,14 +60,21 @@ class GatewayUnderTest:
     runtime: Runtime
     decisions: list[Decision] = field(default_factory=list)
 
-    async def open(self, *, stream: bool = False, preferences: Preferences | None = None, **body: Any) -> Answer:
+    async def open(
+        self,
+        *,
+        stream: bool = False,
+        preferences: Preferences | None = None,
+        key: str = "key-of-the-app",
+        **body: Any,
+    ) -> Answer:
         """An answer whose stream is not read yet."""
         whole = {"model": "gpt-4o", "messages": [{"role": "user", "content": "ping"}], "stream": stream} | body
         call = chat.parse(
             json.dumps(whole).encode(),
             "gpt-4o-mini",
             id=f"req-{next(_numbers)}",
-            caller=Caller(SecretStr("Bearer key-of-the-app"), {"OpenAI-Organization": "org-1"}),
+            caller=Caller(SecretStr(f"Bearer {key}"), {"OpenAI-Organization": "org-1"}),
             preferences=preferences or Preferences(),
         )
         return await self.runtime.gateway.answer(call)

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from llmrouter.call_record import Answer, CallRecord
 from llmrouter.endpoints import chat
 from llmrouter.errors import AttemptFailed, Outcome, RouterError
 from llmrouter.providers.failures import redact
-from llmrouter.replies import Chunk, Usage
+from llmrouter.replies import Chunk, Reply, Usage
 from llmrouter.routing.claims import Claim
 from llmrouter.routing.course import Course, Step
 from llmrouter.routing.health import HealthBook
@@ -39,11 +40,37 @@ class Providers:
     transports: Mapping[str, Transport]
 
 
-class Answering:
-    """One call under way at the providers."""
+class Listener(Protocol):
+    """Hears the answer that the client gets, while it passes."""
 
-    def __init__(self, providers: Providers, record: CallRecord) -> None:
+    def passed(self, chunks: Sequence[Chunk]) -> None:
+        """The next chunks of a stream."""
+        ...
+
+    def ended(self, target: Target, reply: Reply | None, cost_usd: float | None) -> None:
+        """The answer has come to its real end; `reply` is all of it, where it is no stream."""
+        ...
+
+
+class _Nobody:
+    """Hears nothing."""
+
+    def passed(self, chunks: Sequence[Chunk]) -> None:
+        """Nothing to do."""
+
+    def ended(self, target: Target, reply: Reply | None, cost_usd: float | None) -> None:
+        """Nothing to do."""
+
+
+_NOBODY = _Nobody()
+
+
+class Answering:
+    """One call under way at the providers; a `listener` hears what is answered."""
+
+    def __init__(self, providers: Providers, record: CallRecord, listener: Listener = _NOBODY) -> None:
         self.record = record
+        self._listener = listener
         self.call = record.call
         self._now = record.now
         self._health = providers.health
@@ -114,6 +141,7 @@ class Answering:
         self._attempt_ended(attempt, None, reply.usage)
         self._account(attempt.target, reply.usage)
         self._learn(attempt.target, reply.usage)
+        self._listener.ended(attempt.target, reply, self._cost_usd(attempt.target, reply.usage))
         answer = self._answer(attempt)
         answer.body = reply.data
         self.record.add_money(answer.headers)
@@ -141,12 +169,14 @@ class Answering:
         self, attempt: Attempt, source: AsyncGenerator[list[Chunk]], held: list[Chunk]
     ) -> AsyncGenerator[bytes]:
         """The client's stream: what is held, then each chunk as it comes; `[DONE]` only after a real end."""
-        usage = _last_usage(held, None)
+        usage, listener = _last_usage(held, None), self._listener
         try:
             async with aclosing(source):
+                listener.passed(held)
                 yield b"".join(map(chat.render_chunk, held))
                 async for chunks in source:
                     usage = _last_usage(chunks, usage)
+                    listener.passed(chunks)
                     if frames := b"".join(map(chat.render_chunk, chunks)):
                         yield frames
         except AttemptFailed as failure:
@@ -168,6 +198,7 @@ class Answering:
             self._attempt_ended(attempt, None, usage)
             self._account(attempt.target, usage)
             self._learn(attempt.target, usage)
+            listener.ended(attempt.target, None, self._cost_usd(attempt.target, usage))
             self.record.end("answered", 200)
             yield chat.DONE
 

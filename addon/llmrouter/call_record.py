@@ -37,7 +37,10 @@ class Answer:
 
 
 class CallRecord:
-    """The record of one call; `started` is monotonic seconds, `prices` are those in force when it came."""
+    """The record of one call; `started` is monotonic seconds, `prices` are those in force when it came.
+
+    `is_abandoned` is set where the client left, but the call goes on for others.
+    """
 
     def __init__(self, call: Call, clock: Clock, prices: PriceBook, observers: Sequence[Observer]) -> None:
         self.call = call
@@ -46,6 +49,7 @@ class CallRecord:
         self.decision = Decision(call.id, clock.wall(), call.endpoint, call.model, call.stream)
         self.prices = prices
         self.policy: str | None = None
+        self.is_abandoned = False
         self._observers = observers
         self._ended = False
 
@@ -79,7 +83,8 @@ class CallRecord:
             return
         self._ended = True
         decision = self.decision
-        decision.result, decision.status, decision.error = result, status, error
+        decision.result = "client_gone" if self.is_abandoned else result
+        decision.status, decision.error = status, error
         decision.seconds = self.now() - self.started
         for observer in self._observers:
             try:

@@ -7,6 +7,7 @@ RouterError                  the client gets this; each leaf knows status, OpenA
 │   └── ForeignPage          403
 ├── NoTarget                 404, nothing may answer the requested model
 ├── NoAnswer                 503 or 429, everything was tried or rests
+├── NotCached                504, only a kept answer was wanted, and there is none
 ├── RelayedError             a provider's own 4xx, handed on
 └── InternalError            500, a defect of the router; the request went nowhere
 AttemptFailed                one attempt's end; the gateway decides what comes next (design 6.2)
@@ -89,6 +90,15 @@ class NoAnswer(RouterError):
         super().__init__(message, retry_after_s=retry_after_s)
         if rate_limited:
             self.status, self.type, self.code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class NotCached(RouterError):
+    """The client wants a kept answer only, and there is none (504, as RFC 9111, section 5.2.1.7, has it)."""
+
+    status = 504
+    type = "invalid_request_error"
+    code = "not_cached"
+    metric = "not_cached"
 
 
 class RelayedError(RouterError):

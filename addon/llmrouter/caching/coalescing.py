@@ -17,10 +17,12 @@ class Flight[H, R]:
     """A call that is shared: first its head, then pieces of bytes, in the end a result; or an error.
 
     `call_off` is called when nobody wants it any more. `most_bytes` is how much is kept for those who come late: an
-    answer that gets larger takes nobody in any more, and goes on at the pace of the slowest.
+    answer that gets larger takes nobody in any more, and goes on at the pace of the slowest. `way` says in which form
+    its pieces are.
     """
 
-    def __init__(self, call_off: Callable[[], None], most_bytes: int) -> None:
+    def __init__(self, call_off: Callable[[], None], most_bytes: int, way: Hashable = None) -> None:
+        self.way = way
         self._call_off = call_off
         self._most_bytes = most_bytes
         self._seats: set[Seat[H, R]] = set()
@@ -39,13 +41,18 @@ class Flight[H, R]:
     @property
     def is_open(self) -> bool:
         """Whether somebody may still join: all of the answer is at hand, and it has not failed or been called off."""
-        has_landed = bool(self._ending) and self._ending[0] is not None
-        return not self._is_too_large and self._error is None and (has_landed or bool(self._seats and not self._ending))
+        is_flying = bool(self._seats) and not self.has_ended
+        return not self._is_too_large and (is_flying or self.result is not None)
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing more comes."""
         return bool(self._ending) or self._error is not None
+
+    @property
+    def result(self) -> R | None:
+        """What came of it, None where nothing did, or not yet."""
+        return self._ending[0] if self._ending else None
 
     def join(self) -> "Seat[H, R]":
         """A seat, from the beginning of the answer on; whoever takes it has to `leave` it."""

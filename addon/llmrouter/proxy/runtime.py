@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from llmrouter.brands import BRANDS
+from llmrouter.cache_in_force import renewed
 from llmrouter.clock import Clock
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.custom_policies.policy import Failures
@@ -82,6 +83,7 @@ class Runtime:
             },
             clock=self._clock,
             quotas=self._quotas,
+            cache=renewed(None, self.settings.cache, environ, Path.cwd(), self._clock),
         )
         file = path_of(self.settings.storage.url, Path.cwd())
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
@@ -181,8 +183,16 @@ class Runtime:
         )
         self._price_refresh.take(self._prices)
         self.gateway.retry = settings.retry
+        self._renew_cache(settings)
         if log_changed:
             self._open_log()
+
+    def _renew_cache(self, settings: Settings) -> None:
+        before = self.gateway.cache
+        after = renewed(before, settings.cache, self._environ, Path.cwd(), self._clock)
+        self.gateway.cache = after
+        if before is not None and (after is None or after.store is not before.store):
+            spawn(before.store.close(), "closing the earlier cache")
 
     def look_around(self) -> None:
         """Reads prices again and again until `close`, and once a newer model index; no request waits for either."""
@@ -197,6 +207,8 @@ class Runtime:
         for task in self._lookouts:
             task.cancel()
         await self._upstream.close()
+        if self.gateway.cache is not None:
+            await self.gateway.cache.store.close()
         self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
         self._ledger.save(self._quotas.changes())
         self._health_records.close()

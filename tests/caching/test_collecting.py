@@ -235,7 +235,7 @@ UNSOUND: dict[str, list[Chunk]] = {
         END,
     ],
     "sound that is no base64": [chunk({"audio": {"data": "A="}}), chunk({"audio": {"data": "AAAA"}}), END],
-    "sound with noise": [chunk({"audio": {"data": "AQ=="}}), chunk({"audio": {"data": "AA!AAA=="}}), END],
+    "sound with noise": [chunk({"audio": {"data": "AQ=="}}), chunk({"audio": {"data": "AA!AA"}}), END],
     "log probabilities that are a number": [chunk({"content": "a"}, more={"logprobs": 1.0}), END],
 }
 

@@ -151,6 +151,15 @@ def test_thoughts_come_before_the_text_and_tool_calls_after_it() -> None:
     ]
 
 
+def test_tool_calls_are_numbered_anew() -> None:
+    """Ollama numbers the calls of a whole answer, too, and Gemini's compatible route gives each the index 0."""
+    calls = [
+        {"index": 0, "id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}} for id in ("a", "b")
+    ]
+    told = accumulated([orjson.loads(chunk.data) for chunk in replayed(completion({"tool_calls": calls}))])
+    assert [call["id"] for call in told["choices"][0]["message"]["tool_calls"]] == ["a", "b"]
+
+
 def test_what_says_nothing_makes_no_chunk() -> None:
     silent: dict[str, Any] = {
         "annotations": [],
@@ -214,6 +223,9 @@ def test_json_is_the_stored_answer_under_another_id_and_model() -> None:
         b'{"choices":[{"index":0,"message":null,"finish_reason":"stop"}]}',
         b'{"choices":[{"index":0,"message":{},"finish_reason":null}]}',
         b'{"choices":[{"message":{},"finish_reason":"stop"}]}',
+        b'{"choices":[{"index":"0","message":{},"finish_reason":"stop"}]}',
+        b'{"choices":[%b,%b]}' % ((b'{"index":0,"message":{},"finish_reason":"stop"}',) * 2),
+        b'{"choices":[{"index":0,"message":{},"finish_reason":"stop"}],"usage":%b{}%b}' % (b'{"a":' * 500, b"}" * 500),
         b'{"choices":[{"index":0,"message":{"content":["text"]},"finish_reason":"stop"}]}',
         b'{"choices":[{"index":0,"message":{"tool_calls":"none"},"finish_reason":"stop"}]}',
         b'{"choices":[{"index":0,"message":{"tool_calls":[{"function":{"arguments":{"a":1}}}]},"finish_reason":"stop"}]}',
@@ -223,7 +235,7 @@ def test_json_is_the_stored_answer_under_another_id_and_model() -> None:
     ],
 )
 def test_what_no_stream_can_tell_is_none(stored: bytes) -> None:
-    assert as_chunks(Entry(stored, None, None, 0.0, "a/b"), id="new", model="m", include_usage=False) is None
+    assert as_chunks(Entry(stored, None, None, 0.0, "a/b"), id="new", model="m", include_usage=True) is None
 
 
 @pytest.mark.parametrize("case", STREAMS.values(), ids=STREAMS)

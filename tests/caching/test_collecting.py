@@ -1,5 +1,6 @@
 """Streams put together: every kind of piece, and what must not be stored because its meaning is not sure."""
 
+import tracemalloc
 from base64 import b64decode
 from typing import Any
 
@@ -149,20 +150,44 @@ def test_choices_stand_in_the_order_of_their_index() -> None:
 
 def test_members_that_nobody_knows_are_kept_and_padding_is_not() -> None:
     filters = {"content_filter_results": {"hate": {"filtered": False}}}
+    one: dict[str, Any] = {"x_late": "", "x_one": {"a": 1}}
     chunks = [
-        chunk({"content": "a", "token_id": 7, "x_one": {"a": 1}}, more=filters, provider="P", p="abc", obfuscation="x"),
-        chunk({"content": "b", "token_id": 8}, more=filters, provider="P", p="a", x_groq={"id": "r"}),
+        chunk({"content": "a", **one, "token_id": 7}, more=filters, provider="P", p="abc", obfuscation="x"),
+        chunk({"content": "b", "token_id": 8, "x_late": "c", "x_one": {}}, more=filters, p="a", x_groq={"id": "r"}),
         chunk({}, "stop", more={"stop_reason": 5}, system_fingerprint="fp", x_groq={"id": "r", "usage": {}}),
     ]
     whole = completion(*chunks)
     choice = whole["choices"][0]
-    assert choice["message"] == {"role": "assistant", "content": "ab", "refusal": None, "x_one": {"a": 1}}
+    assert choice["message"] == {"role": "assistant", "content": "ab", "refusal": None, **one, "x_late": "c"}
     assert (choice["stop_reason"], choice["content_filter_results"]) == (5, filters["content_filter_results"])
     assert whole.keys() == {
         *("id", "object", "created", "model", "choices"),
         *("provider", "x_groq", "system_fingerprint"),
     }
     assert whole["x_groq"] == {"id": "r", "usage": {}}
+
+
+def test_what_is_told_anew_as_it_grows_counts_as_it_was_told_last() -> None:
+    grown = ("system_fingerprint", "service_tier", "moderation", "time_info", "timings")
+    early, late = (dict[str, Any](dict.fromkeys(grown, when)) for when in ("early", "late"))
+    chunks = [chunk({}, **early), chunk({}, "stop", **late)]
+    reply = collected(*chunks)
+    assert reply is not None
+    whole = orjson.loads(reply.data)
+    assert {name: whole[name] for name in grown} == late
+
+
+def test_what_was_read_is_not_held() -> None:
+    collector = Collector()
+    tracemalloc.start()
+    try:
+        for _ in range(10_000):
+            collector.add([chunk({"content": "pong"})])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The chunks are 1.4 MB.
+    assert held < 900_000
 
 
 FIRST_CALL = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}
@@ -188,6 +213,7 @@ UNSOUND: dict[str, list[Chunk]] = {
     "content that is no text": [chunk({"content": [{"type": "text"}]}), END],
     "a delta that is no object": [chunk("text"), END],
     "a tool call without an index": [chunk({"tool_calls": [{"id": "a"}]}), END],
+    "a tool call before the first": [chunk({"tool_calls": [{**FIRST_CALL, "index": -1}]}), END],
     "a tool call without an id": [chunk({"tool_calls": [{"index": 0, "function": {"name": "f"}}]}), END],
     "a tool call without a name": [chunk({"tool_calls": [{"index": 0, "id": "a", "function": {}}]}), END],
     "a tool call of nothing": [chunk({"tool_calls": [{"index": 0, "id": "a"}]}), END],
@@ -209,6 +235,7 @@ UNSOUND: dict[str, list[Chunk]] = {
         END,
     ],
     "sound that is no base64": [chunk({"audio": {"data": "A="}}), chunk({"audio": {"data": "AAAA"}}), END],
+    "sound with noise": [chunk({"audio": {"data": "AQ=="}}), chunk({"audio": {"data": "AA!AA"}}), END],
     "log probabilities that are a number": [chunk({"content": "a"}, more={"logprobs": 1.0}), END],
 }
 
@@ -219,7 +246,7 @@ def test_what_cannot_be_put_together_faithfully_is_none(chunks: list[Chunk]) -> 
 
 
 def test_a_deeply_nested_member_is_none_and_no_error() -> None:
-    deep = b"{" + b'"a":{' * 600 + b"}" * 601
+    deep = b"{" + b'"a":{' * 1000 + b"}" * 1001
     data = orjson.dumps({**FRAME, "choices": []})[:-1] + b',"x_deep":%b}' % deep
     assert collected(START, Chunk(data, False), Chunk(data.replace(b"{}", b'{"b":1}'), False), END) is None
 

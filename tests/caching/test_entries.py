@@ -1,5 +1,7 @@
 """Entries as bytes: what goes in comes out, and what is damaged is a miss."""
 
+from zlib import crc32
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -59,6 +61,14 @@ def test_a_sound_checksum_over_unsound_content_is_a_miss(monkeypatch: pytest.Mon
     for meta in (b"", b"\xc1", b"\x90", msgspec.msgpack.encode(["t", 1.0, None, [1, 2]])):
         monkeypatch.setattr(entries, "_write_meta", lambda _, meta=meta: meta)
         assert decode(encode(ENTRY)) is None
+
+
+def test_a_compressed_body_that_is_not_as_long_as_it_says_is_a_miss() -> None:
+    data = encode(ENTRY, compress=True)
+    start, rest = data[:14], data[18:]
+    longer = start[:10] + (len(ENTRY.completion) + 1).to_bytes(4)
+    for head, is_sound in ((start, True), (longer, False)):
+        assert (decode(head + crc32(rest, crc32(head)).to_bytes(4) + rest) == ENTRY) is is_sound
 
 
 def test_compression_makes_large_entries_smaller_and_leaves_small_ones() -> None:

@@ -31,6 +31,8 @@ def test_the_whole_takes_as_long_as_its_text_at_this_rate(logprobs: object) -> N
     assert sum(waits) == pytest.approx(2.0)
     assert waits[:2] == [0, 0]
     assert sum(wait > 0 for wait in waits) > 5
+    # The end comes when the last text is written; the usage, after it, at once.
+    assert waits[-2] > 0
     assert waits[-1] == 0
     assert sum(delays_s(chunks, 100)) == pytest.approx(1.0)
 

@@ -74,7 +74,7 @@ def without_null(value: Any) -> Any:
 
 
 @given(completions(), st.sampled_from([1, 7, 80]))
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_a_replayed_answer_is_collected_as_the_same(stored: dict[str, Any], size: int) -> None:
     collector = Collector()
     collector.add(replayed(stored, size=size))
@@ -87,7 +87,7 @@ def test_a_replayed_answer_is_collected_as_the_same(stored: dict[str, Any], size
 
 
 @given(completions(FUNCTION_CALLS), st.sampled_from([7, 80]))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_openais_client_reads_the_same_answer(stored: dict[str, Any], size: int) -> None:
     for choice in stored["choices"]:
         # It adds up the numbers of what it does not know.
@@ -104,7 +104,7 @@ def test_openais_client_reads_the_same_answer(stored: dict[str, Any], size: int)
 
 
 @given(completions(), st.booleans())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_the_stream_is_valid(stored: dict[str, Any], include_usage: bool) -> None:
     chunks = replayed(stored, include_usage=include_usage)
     events = [orjson.loads(chunk.data) for chunk in chunks if chunk.data]
@@ -151,6 +151,38 @@ def test_thoughts_come_before_the_text_and_tool_calls_after_it() -> None:
     ]
 
 
+def test_tool_calls_are_numbered_anew() -> None:
+    """Ollama numbers the calls of a whole answer, too, and Gemini's compatible route gives each the index 0."""
+    calls = [
+        {"index": 0, "id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}} for id in ("a", "b")
+    ]
+    told = accumulated([orjson.loads(chunk.data) for chunk in replayed(completion({"tool_calls": calls}))])
+    assert [call["id"] for call in told["choices"][0]["message"]["tool_calls"]] == ["a", "b"]
+
+
+def test_what_says_nothing_makes_no_chunk() -> None:
+    silent: dict[str, Any] = {
+        "annotations": [],
+        "tool_calls": [],
+        "audio": None,
+        "function_call": None,
+        "x_none": None,
+        "refusal": None,
+    }
+    chunks = [orjson.loads(chunk.data) for chunk in replayed(completion({"content": "pong", **silent}))]
+    assert [chunk["choices"][0]["delta"].get("content") for chunk in chunks[:-1]] == ["", "pong", None]
+    assert chunks[2]["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+
+
+def test_unknown_members_of_the_completion_come_once_with_the_first_chunk() -> None:
+    stored = completion({"content": "pong"}) | {"citations": ["https://example.com"], "x_none": None}
+    stored["choices"].append({**stored["choices"][0], "index": 1})
+    chunks = [orjson.loads(chunk.data) for chunk in replayed(stored)]
+    assert chunks[0]["citations"] == ["https://example.com"]
+    assert not any("citations" in chunk for chunk in chunks[1:])
+    assert not any("x_none" in chunk for chunk in chunks)
+
+
 def test_log_probabilities_come_with_their_own_text() -> None:
     tokens = [{"token": word, "logprob": -1.0, "bytes": list(word.encode())} for word in ["The ", "quick ", "fox"] * 20]
     text = "".join(str(token["token"]) for token in tokens)
@@ -191,6 +223,9 @@ def test_json_is_the_stored_answer_under_another_id_and_model() -> None:
         b'{"choices":[{"index":0,"message":null,"finish_reason":"stop"}]}',
         b'{"choices":[{"index":0,"message":{},"finish_reason":null}]}',
         b'{"choices":[{"message":{},"finish_reason":"stop"}]}',
+        b'{"choices":[{"index":"0","message":{},"finish_reason":"stop"}]}',
+        b'{"choices":[%b,%b]}' % ((b'{"index":0,"message":{},"finish_reason":"stop"}',) * 2),
+        b'{"choices":[{"index":0,"message":{},"finish_reason":"stop"}],"usage":%b{}%b}' % (b'{"a":' * 500, b"}" * 500),
         b'{"choices":[{"index":0,"message":{"content":["text"]},"finish_reason":"stop"}]}',
         b'{"choices":[{"index":0,"message":{"tool_calls":"none"},"finish_reason":"stop"}]}',
         b'{"choices":[{"index":0,"message":{"tool_calls":[{"function":{"arguments":{"a":1}}}]},"finish_reason":"stop"}]}',
@@ -200,7 +235,7 @@ def test_json_is_the_stored_answer_under_another_id_and_model() -> None:
     ],
 )
 def test_what_no_stream_can_tell_is_none(stored: bytes) -> None:
-    assert as_chunks(Entry(stored, None, None, 0.0, "a/b"), id="new", model="m", include_usage=False) is None
+    assert as_chunks(Entry(stored, None, None, 0.0, "a/b"), id="new", model="m", include_usage=True) is None
 
 
 @pytest.mark.parametrize("case", STREAMS.values(), ids=STREAMS)

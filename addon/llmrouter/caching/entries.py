@@ -82,7 +82,7 @@ def decode(data: bytes) -> Entry | None:
         body = _inflated(data[meta_end:], form, length)
     except (msgspec.MsgspecError, zstandard.ZstdError):
         return None
-    if body is None or len(body) != length:
+    if body is None:
         return None
     usage = None if meta.usage is None else Usage(*meta.usage)
     return Entry(body, usage, meta.cost_usd, meta.created, meta.target)

@@ -22,9 +22,6 @@ def delays_s(chunks: Sequence[Chunk], tokens_per_second: float | None) -> list[f
         return [0.0] * len(chunks)
     waits, due_s = [], 0.0
     for chunk in chunks:
-        if not chunk.is_content:
-            waits.append(0.0)
-            continue
         waits.append(due_s)
         due_s = _text_bytes(chunk) / _BYTES_A_TOKEN / tokens_per_second
     return waits

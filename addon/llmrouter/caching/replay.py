@@ -49,22 +49,25 @@ def as_chunks(
     where the completion is not one that a stream can tell.
     """
     try:
-        fields = orjson.loads(entry.completion)
-        choices = _objects(fields["choices"])
-        if not choices:
-            return None
-        created = fields.get("created")
-        created = created if isinstance(created, int) else int(entry.created)
-        head = {"id": id, "object": "chat.completion.chunk", "created": created, "model": model}
-        head |= {name: fields[name] for name in _HEAD if fields.get(name) is not None}
-        start = orjson.dumps(head)[:-1]
-        rest = {name: value for name, value in fields.items() if name not in _FRAME and value is not None}
-        chunks: list[Chunk] = []
-        for choice in choices:
-            _Writer(start, choice.get("index"), chunks, size, with_usage=include_usage).write(choice, rest)
-            rest = {}
+        return _chunks(entry, {"id": id, "object": "chat.completion.chunk", "model": model}, include_usage, size)
     except (_Unfit, orjson.JSONDecodeError, orjson.JSONEncodeError, LookupError, TypeError, AttributeError):
         return None
+
+
+def _chunks(entry: Entry, head: dict[str, Any], include_usage: bool, size: int) -> list[Chunk]:
+    fields = orjson.loads(entry.completion)
+    choices = _objects(fields["choices"])
+    if not choices or len({choice["index"] for choice in choices}) < len(choices):
+        raise _Unfit
+    created = fields.get("created")
+    head["created"] = created if isinstance(created, int) else int(entry.created)
+    head |= {name: fields[name] for name in _HEAD if fields.get(name) is not None}
+    start = orjson.dumps(head)[:-1]
+    rest = {name: value for name, value in fields.items() if name not in _FRAME and value is not None}
+    chunks: list[Chunk] = []
+    for choice in choices:
+        _Writer(start, choice["index"], chunks, size, with_usage=include_usage).write(choice, rest)
+        rest = {}
     usage = fields.get("usage")
     if not isinstance(usage, dict):
         usage = None if entry.usage is None else entry.usage.to_openai()
@@ -153,11 +156,11 @@ class _Writer:
         for kind, name in _INPUTS:
             inner = call.get(kind)
             if isinstance(inner, dict):
-                self._delta({"tool_calls": [{"index": number, **call, kind: {**inner, name: ""}}]})
+                self._delta({"tool_calls": [{**call, "index": number, kind: {**inner, name: ""}}]})
                 before = b'"tool_calls":[{"index":%d,"%b":{"%b":' % (number, kind.encode(), name.encode())
                 self._pieces(before, inner.get(name) or "", b"}}]")
                 return
-        self._delta({"tool_calls": [{"index": number, **call}]})
+        self._delta({"tool_calls": [{**call, "index": number}]})
 
     def _audio(self, audio: dict[str, Any]) -> None:
         empty = {name: "" for name in ("data", "transcript") if audio.get(name) is not None}

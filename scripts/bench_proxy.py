@@ -89,10 +89,10 @@ def start(arguments: list[str], ready: str, environ: dict[str, str] | None = Non
     raise RuntimeError(f"{arguments[0]} did not start")
 
 
-async def drive(url: str, requests: int, clients: int, *, stream: bool, model: str = "gpt-4o-mini") -> list[float]:
+async def drive(url: str, requests: int, clients: int, *, stream: bool, asked: dict[str, object]) -> list[float]:
     """Sends the requests from several clients at once, each on one connection; returns the seconds of each."""
     seconds: list[float] = []
-    body = {"model": model, "messages": [{"role": "user", "content": "ping " * 20}], "stream": stream}
+    body = {"messages": [{"role": "user", "content": "ping " * 20}], "stream": stream} | asked
 
     async def one_client(count: int) -> None:
         async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
@@ -108,13 +108,15 @@ async def drive(url: str, requests: int, clients: int, *, stream: bool, model: s
     return seconds
 
 
-def measure(row: tuple[str, str], pid: int, url: str, options: argparse.Namespace, *, stream: bool = False) -> Row:
-    """One row, given by its name and the model that is asked for: a warm-up, then the counted requests."""
-    name, model = row
+def measure(
+    row: tuple[str, dict[str, object]], pid: int, url: str, options: argparse.Namespace, *, stream: bool = False
+) -> Row:
+    """One row, given by its name and what is asked for: a warm-up, then the counted requests."""
+    name, asked = row
     requests = options.requests // 10 if stream else options.requests
-    asyncio.run(drive(url, WARM_UP if not stream else 20, options.clients, stream=stream, model=model))
+    asyncio.run(drive(url, WARM_UP if not stream else 20, options.clients, stream=stream, asked=asked))
     before = cpu_seconds(pid)
-    seconds = asyncio.run(drive(url, requests, options.clients, stream=stream, model=model))
+    seconds = asyncio.run(drive(url, requests, options.clients, stream=stream, asked=asked))
     used = cpu_seconds(pid) - before
     cuts = statistics.quantiles(seconds, n=100)
     return Row(name, used / len(seconds) * 1000, cuts[49] * 1000, cuts[98] * 1000, resident_mib(pid))
@@ -170,12 +172,15 @@ def main() -> None:
     stub = start([sys.executable, str(REPOSITORY / "scripts" / "bench_stub.py"), "--port", str(stub_port)], "ready")
     rows: list[Row] = []
 
-    def add(name: str, *, stream: bool = False, model: str = "gpt-4o-mini") -> Callable[[int, str], None]:
-        return lambda pid, url: rows.append(measure((name, model), pid, url, options, stream=stream))
+    def add(name: str, *, stream: bool = False, **asked: object) -> Callable[[int, str], None]:
+        wanted = {"model": "gpt-4o-mini"} | asked
+        return lambda pid, url: rows.append(measure((name, wanted), pid, url, options, stream=stream))
 
     def add_router_rows(pid: int, url: str) -> None:
         add("router, routed")(pid, url)
+        add("router, answered from the cache", temperature=0)(pid, url)
         add(FORWARDED, stream=True)(pid, url)
+        add("router, streaming 100 chunks from the cache", stream=True, seed=7)(pid, url)
         add(TRANSLATED, stream=True, model="claude")(pid, url)
 
     try:
@@ -197,7 +202,7 @@ def print_memory(pid: int, url: str) -> None:
     print("| requests so far | resident |\n|---:|---:|")
     for total in (1000, 5000, 10000, 20000):
         count = {1000: 1000, 5000: 4000, 10000: 5000, 20000: 10000}[total]
-        asyncio.run(drive(url, count, 8, stream=False))
+        asyncio.run(drive(url, count, 8, stream=False, asked={"model": "gpt-4o-mini"}))
         print(f"| {total} | {resident_mib(pid):.0f} MiB |", flush=True)
     highest = asyncio.run(read_slowly(pid, url))
     print(f"\n50 clients that read a stream of 16 MiB slowly: {highest:.0f} MiB at most")

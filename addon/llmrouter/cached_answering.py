@@ -15,7 +15,7 @@ from llmrouter.caching.collecting import Collector
 from llmrouter.caching.entries import Entry, decode, encode
 from llmrouter.caching.keys import group_of
 from llmrouter.caching.pacing import delays_s
-from llmrouter.caching.replay import as_chunks, as_json
+from llmrouter.caching.replay import PIECE_CHARACTERS, as_chunks, as_json
 from llmrouter.caching.stores import Store
 from llmrouter.call_record import Answer, CallRecord
 from llmrouter.calls import Call
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 # What is kept of an answer for those who ask meanwhile, and the largest answer that is kept at all.
 _MOST_BYTES = 4 * 2**20
+# Of the pieces of a stream that comes at a pace: about four tokens, as models send them.
+_PACED_CHARACTERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ class CachedAnswering:
         call, record, id = self._call, self._record, f"chatcmpl-{self._call.id}"
         chunks, body = None, b""
         if call.stream:
-            chunks = as_chunks(entry, id=id, model=call.model, include_usage=call.include_usage)
+            size = PIECE_CHARACTERS if self._cache.settings.replay_tokens_per_second is None else _PACED_CHARACTERS
+            chunks = as_chunks(entry, id=id, model=call.model, include_usage=call.include_usage, size=size)
             if chunks is None:
                 return None
         else:

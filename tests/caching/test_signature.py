@@ -181,7 +181,7 @@ def changed(value: Any, chance: random.Random) -> Any:
         bool: lambda: not value,
         str: lambda: value + "x",
         int: lambda: value + 1,
-        float: lambda: value * 2 + 1 if abs(value) < 1e300 else 0.5,
+        float: lambda: 0.5 if value != 0.5 else 1.5,
         list: lambda: [*value, "more"],
         dict: lambda: value | {"more": "member"},
     }

@@ -23,6 +23,8 @@ TOOLS: Any = [
         },
     }
 ]
+# Calls with a seed would be answered from it, whoever was to be tried.
+NO_CACHE: Any = {"cache": {"backend": "off"}}
 TEXT = "Hello from the other side."
 WHOLE = "one two three four five six seven"
 KEYS = {
@@ -168,7 +170,7 @@ async def test_what_fails_there_is_answered_by_another(
         for model in expected
     ]
     good = provider(aimock, "groq", name="good", priority=2)
-    router = await start_router({"providers": [*bad, good], "retry": {"max_wait_seconds": 0}})
+    router = await start_router({"providers": [*bad, good], "retry": {"max_wait_seconds": 0}, **NO_CACHE})
     with app_environment(router, monkeypatch):
         async with async_sdk() as client:
             for model in expected:
@@ -199,7 +201,7 @@ async def test_a_limit_there_is_kept(
         aimock, limiting, name="limited", models=[{"id": "limited", "serves": ["both", "alone"]}], priority=1
     )
     good = provider(aimock, "groq", name="good", models=[{"id": "good", "serves": ["both"]}], priority=2)
-    router = await start_router({"providers": [limited, good], "retry": {"deadline_seconds": 5}})
+    router = await start_router({"providers": [limited, good], "retry": {"deadline_seconds": 5}, **NO_CACHE})
     with app_environment(router, monkeypatch):
         async with async_sdk() as client:
             assert [await ask(client, "both"), await ask(client, "both")] == [TEXT, TEXT]

@@ -23,8 +23,10 @@ from llmrouter.endpoints import chat
 from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError
 from llmrouter.proxy import flows, tunnels
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
+from llmrouter.proxy.dispatch import IndexedDispatch
 from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.proxy.incoming import read_call
+from llmrouter.proxy.options import add_options
 from llmrouter.proxy.runtime import Runtime
 from llmrouter.proxy.streaming import Edge, RoutedHttpLayer
 from llmrouter.settings.loader import SettingsError
@@ -48,6 +50,7 @@ class LLMRouter:
         self._exchanges: dict[str, Exchange] = {}
         self._edge = Edge(self._exchanges, lambda host, port: tunnels.is_tunnelled(host, port, self._hosts))
         self._watcher: asyncio.Task[None] | None = None
+        self._dispatch: IndexedDispatch | None = None
         self._is_refused = False
 
     @property
@@ -59,13 +62,7 @@ class LLMRouter:
     def load(self, loader: Loader) -> None:
         """Adds our options, and closes what mitmproxy leaves open by default (design D6)."""
         logging.getLogger("mitmproxy.proxy.server").addFilter(flows.hide_credentials_in_log)
-        loader.add_option(
-            "llmrouter_config", str, "", "The router's configuration file; default: config/providers.yaml."
-        )
-        loader.add_option("llmrouter_api_port", int, 8000, "The port of the OpenAI API beside the proxy; 0 for none.")
-        loader.add_option(
-            "llmrouter_certs", str, "", "Where the router keeps its CA; default: the repository's certs/."
-        )
+        add_options(loader)
         ctx.options.update(connection_strategy="lazy", upstream_cert=False)
         try:
             ctx.options.process_deferred()
@@ -98,6 +95,9 @@ class LLMRouter:
     def running(self) -> None:
         """Watches the configuration file from now on, and what is published elsewhere."""
         if (runtime := self._runtime) is not None and self._watcher is None:
+            if ctx.options.llmrouter_indexed_dispatch:
+                self._dispatch = IndexedDispatch(ctx.master.addons)
+                self._dispatch.install()
             self._watcher = spawn(self._watch(runtime), "watching the configuration")
             runtime.look_around()
 
@@ -110,6 +110,8 @@ class LLMRouter:
 
     async def done(self) -> None:
         """Ends calls under way and closes connections."""
+        if self._dispatch is not None:
+            self._dispatch.remove()
         if self._watcher is not None:
             self._watcher.cancel()
         for exchange in list(self._exchanges.values()):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from llmrouter.caching.guarded_store import GuardedStore
 from llmrouter.caching.memory_store import MemoryStore
-from llmrouter.caching.redis_store import RedisStore
 from llmrouter.caching.sqlite_store import SqliteStore
 from llmrouter.caching.stores import Store
 from llmrouter.clock import Clock
@@ -40,7 +39,13 @@ def open_unguarded(
         file = path_of(settings.url or DEFAULT_FILE, folder)
         return SqliteStore(file, settings.max_mebibytes * _MEBIBYTE, clock.wall), f"{settings.url or DEFAULT_FILE}"
     if settings.backend != "redis":
-        raise NoStore(f"The cache of `backend: {settings.backend}` is within the router itself.")
+        raise NoStore(
+            f"With `cache: {{backend: {settings.backend}}}` nothing is kept outside the router. In mitmweb the commands"
+            " llmrouter.cache.stats and llmrouter.cache.clear tell and clear what is in its memory."
+        )
+    # Its client takes a tenth of a second to import, and 10 MiB.
+    from llmrouter.caching.redis_store import RedisStore
+
     url = settings.url
     if settings.url_env is not None:
         url = environ.get(settings.url_env, "").strip()

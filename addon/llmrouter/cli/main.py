@@ -3,6 +3,7 @@
 import click
 
 from llmrouter import __version__
+from llmrouter.cli.cache import cache
 from llmrouter.cli.config import config
 from llmrouter.cli.explain import explain
 from llmrouter.cli.prices import prices
@@ -16,6 +17,7 @@ def main() -> None:
     """Answers OpenAI API calls from the cheapest provider that is healthy and able."""
 
 
+main.add_command(cache)
 main.add_command(config)
 main.add_command(explain)
 main.add_command(prices)

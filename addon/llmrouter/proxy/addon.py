@@ -7,12 +7,11 @@ Each hook that could let a routed request through puts an error response into th
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
-from mitmproxy import command, ctx, exceptions, http, tls
+from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
 from mitmproxy.proxy import layer, mode_specs
@@ -23,6 +22,7 @@ from llmrouter.endpoints import chat
 from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError
 from llmrouter.proxy import flows, tunnels
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
+from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.dispatch import IndexedDispatch
 from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.proxy.incoming import read_call
@@ -52,6 +52,7 @@ class LLMRouter:
         self._watcher: asyncio.Task[None] | None = None
         self._dispatch: IndexedDispatch | None = None
         self._is_refused = False
+        self.addons = [RouterCommands(lambda: self._runtime)]
 
     @property
     def _hosts(self) -> tuple[str, ...]:
@@ -100,13 +101,6 @@ class LLMRouter:
                 self._dispatch.install()
             self._watcher = spawn(self._watch(runtime), "watching the configuration")
             runtime.look_around()
-
-    @command.command("llmrouter.decisions")  # type: ignore[untyped-decorator]  # mitmproxy gives it no types
-    def decisions(self) -> Sequence[str]:
-        """The last 200 decisions as lines of JSON, the latest first."""
-        if self._runtime is None:
-            return []
-        return [orjson.dumps(record).decode() for record in self._runtime.recent.records()]
 
     async def done(self) -> None:
         """Ends calls under way and closes connections."""

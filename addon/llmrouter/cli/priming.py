@@ -1,0 +1,130 @@
+"""`llmrouter cache prime`: asks a running router a file of requests, so that it knows the answers later."""
+
+import asyncio
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+
+_WORDS = {
+    "miss": "asked and kept where the answer was good",
+    "hit": "known before",
+    "bypass": "not to be kept (`cache.when`)",
+    "dear": "left out: the ceiling is reached",
+    "failed": "failed",
+}
+_TIMEOUT_S = 600.0
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--base-url", default="http://127.0.0.1:8000/v1", show_default=True, help="The running router's API.")
+@click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="The variable with the app's own key.")
+@click.option("--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), help="Requests at a time.")
+@click.option("--max-usd", type=click.FloatRange(0, min_open=True), help="Ends when so many dollars are spent.")
+def prime(file: Path, base_url: str, api_key_env: str, concurrency: int, max_usd: float | None) -> None:
+    """Asks a running router all requests in FILE.
+
+    FILE holds one request body of a chat completion in each line, or it is a file of flows that mitmproxy recorded.
+    Answers are kept for the caller whose key is sent, which must be the app's. With --max-usd a request goes only to
+    targets whose price is known and fits what is left.
+    """
+    try:
+        bodies = list(_read(file))
+    except ValueError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    key = os.environ.get(api_key_env, "").strip()
+    priming = _Priming(base_url.rstrip("/"), {"authorization": f"Bearer {key}"} if key else {}, max_usd, concurrency)
+    with click.progressbar(length=len(bodies), label="Priming", file=sys.stderr) as bar:
+        asyncio.run(priming.run(bodies, lambda: bar.update(1)))
+    for kind, words in _WORDS.items():
+        if priming.counts[kind]:
+            click.echo(f"{priming.counts[kind]} {words}")
+    click.echo(f"Spent: ${priming.spent_usd:.6f}" + (" and what is not known" if priming.has_unknown_cost else ""))
+    for problem in priming.problems:
+        click.echo(problem, err=True)
+    sys.exit(1 if priming.counts["failed"] else 0)
+
+
+def _read(file: Path) -> Iterator[dict[str, Any]]:
+    """The requests in a file of either kind; raises `ValueError`."""
+    with file.open("rb") as opened:
+        start = opened.read(1)
+    # Lines of JSON begin with a bracket; mitmproxy's flows with the length of a netstring.
+    if start.isdigit():
+        # It imports mitmproxy, which takes a second.
+        from llmrouter.proxy.recorded_requests import recorded_requests
+
+        yield from recorded_requests(file)
+        return
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if line.strip():
+            try:
+                body = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"{file}:{number}: this is no JSON: {error}") from error
+            if not isinstance(body, dict) or "messages" not in body:
+                raise ValueError(f"{file}:{number}: a request body with `messages` is needed, as one line of JSON")
+            yield body
+
+
+@dataclass
+class _Priming:
+    base_url: str
+    headers: dict[str, str]
+    max_usd: float | None
+    concurrency: int
+    counts: Counter[str] = field(default_factory=Counter)
+    spent_usd: float = 0.0
+    has_unknown_cost: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    async def run(self, bodies: Iterable[dict[str, Any]], done: Any) -> None:
+        """Asks all of them, so many at a time."""
+        waiting = iter(bodies)
+
+        async def work(client: httpx.AsyncClient) -> None:
+            for body in waiting:
+                kind = await self._ask(client, body)
+                self.counts[kind] += 1
+                done()
+
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
+            await asyncio.gather(*(work(client) for _ in range(self.concurrency)))
+
+    async def _ask(self, client: httpx.AsyncClient, body: dict[str, Any]) -> str:
+        plain = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
+        headers = dict(self.headers)
+        if self.max_usd is not None:
+            left_usd = self.max_usd - self.spent_usd
+            if left_usd <= 0:
+                return "dear"
+            # Each of those under way may spend its part, so that all together stay below the ceiling.
+            headers["x-llmrouter-max-cost-usd"] = f"{left_usd / self.concurrency:.10f}"
+        try:
+            reply = await client.post(f"{self.base_url}/chat/completions", json=plain, headers=headers)
+        except httpx.HTTPError as error:
+            return self._failed(f"{self.base_url} cannot be reached: {type(error).__name__}. Is the router running?")
+        kind = reply.headers.get("x-llmrouter-cache")
+        if reply.status_code != 200:
+            return self._failed(f"HTTP {reply.status_code}: {reply.text[:300]}")
+        if kind not in _WORDS:
+            return self._failed(f"{self.base_url} is no llmrouter, or passed the request through.")
+        if (cost := reply.headers.get("x-llmrouter-cost-usd")) is None:
+            self.has_unknown_cost = True
+        else:
+            self.spent_usd += float(cost)
+        return str(kind)
+
+    def _failed(self, problem: str) -> str:
+        if problem not in self.problems and len(self.problems) < 10:
+            self.problems.append(problem)
+        return "failed"

@@ -46,7 +46,12 @@ class RedisServer:
             await self._process.wait()
             self._process = None
 
-    async def pause(self) -> None:
-        """Lets it answer nobody for a minute, while its port stays open."""
+    async def pause(self, milliseconds: int = 60_000) -> None:
+        """Lets it answer nobody for so long, while its port stays open."""
         async with Redis.from_url(self.url) as client:
-            await client.client_pause(60_000, all=True)
+            await client.client_pause(milliseconds, all=True)
+
+    async def flush(self) -> None:
+        """Lets it forget everything."""
+        async with Redis.from_url(self.url) as client:
+            await client.flushall()

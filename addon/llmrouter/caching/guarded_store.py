@@ -19,14 +19,17 @@ _REST_S = 10.0
 class GuardedStore:
     """Asks another store for at most `timeout_s` seconds; `name` stands for it in the log, `now` is monotonic.
 
-    Finding and keeping never raise; what an owner asks for by hand does.
+    Finding and keeping never raise; what an owner asks for by hand does. A store that fails is left alone for `rest_s`.
     """
 
-    def __init__(self, store: Store, name: str, timeout_s: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, name: str, timeout_s: float, now: Callable[[], float], *, rest_s: float = _REST_S
+    ) -> None:
         self._store = store
         self._name = name
         self._timeout_s = timeout_s
         self._now = now
+        self._rest_s = rest_s
         self._failures = 0
         self._rests_until = 0.0
         self._is_told = False
@@ -65,7 +68,7 @@ class GuardedStore:
             return None
         if self._failures >= _FAILURES_IN_A_ROW:
             # This one finds out whether it is there again; the others go on without it meanwhile.
-            self._rests_until = self._now() + max(self._timeout_s, 1.0)
+            self._rests_until = self._now() + min(max(self._timeout_s, 1.0), self._rest_s)
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = await work(*arguments)
@@ -78,7 +81,7 @@ class GuardedStore:
     def _failed(self, error: Exception) -> None:
         self._failures += 1
         if self._failures >= _FAILURES_IN_A_ROW:
-            self._rests_until = self._now() + _REST_S
+            self._rests_until = self._now() + self._rest_s
             if not self._is_told:
                 self._is_told = True
                 words = _words(error)

@@ -11,6 +11,7 @@ from mitmproxy import http
 from llmrouter.call_record import Answer
 from llmrouter.errors import InvalidRequest, RequestTooLarge, RouterError, UnsupportedEncoding
 from llmrouter.providers.wire import UpstreamRequest
+from llmrouter.telemetry.decisions import CacheUse
 
 REDACTED = "[redacted by llmrouter]"
 ROUTER_HEADER_PREFIX = "x-llmrouter-"
@@ -89,11 +90,14 @@ def show_upstream_request(flow: http.HTTPFlow, sent: UpstreamRequest) -> None:
     flow.request = shown
 
 
+_WITHOUT_PROVIDER = {CacheUse.HIT: "from the cache", CacheUse.SHARED: "shared with an identical request"}
+
+
 def comment_on(answer: Answer) -> str:
     """One line on who answered, in how many attempts, for how much."""
     decision = answer.decision
     attempts = len(decision.attempts)
-    parts = [f"{attempts} attempt" + ("" if attempts == 1 else "s")]
+    parts = [_WITHOUT_PROVIDER.get(decision.cache) or f"{attempts} attempt" + ("" if attempts == 1 else "s")]
     if answer.target is not None:
         parts.insert(0, f"{answer.target.provider} · {answer.target.model}")
     if decision.cost_usd is not None:

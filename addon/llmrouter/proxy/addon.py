@@ -15,7 +15,7 @@ from pathlib import Path
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
-from mitmproxy.proxy import layer, mode_specs
+from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http import HttpLayer
 
 from llmrouter.call_record import Answer
@@ -27,6 +27,7 @@ from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.dispatch import IndexedDispatch
 from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.proxy.incoming import read_call
+from llmrouter.proxy.listening import is_api_port, listen
 from llmrouter.proxy.options import add_options
 from llmrouter.proxy.runtime import Runtime
 from llmrouter.proxy.streaming import Edge, RoutedHttpLayer
@@ -90,7 +91,7 @@ class LLMRouter:
         except CaError as error:
             logger.error("%s", error)  # noqa: TRY400 - as above
             return
-        self._listen()
+        listen(self._hosts[0])
         self._refuse_loops(self._runtime)
         self._say_what_runs(self._runtime)
 
@@ -131,7 +132,7 @@ class LLMRouter:
         """Decrypts only what names one of our hosts; all other TLS is tunnelled."""
         address = data.context.server.address
         name = data.client_hello.sni or (address[0] if address else None)
-        if not tunnels.is_intercepted(name, self._hosts) and not _is_api_port(data.context.client.proxy_mode):
+        if not tunnels.is_intercepted(name, self._hosts) and not is_api_port(data.context.client.proxy_mode):
             data.ignore_connection = True
 
     def client_disconnected(self, client: Client) -> None:
@@ -196,7 +197,7 @@ class LLMRouter:
 
     def _receive(self, flow: http.HTTPFlow) -> None:
         request = flow.request
-        on_api_port = _is_api_port(flow.client_conn.proxy_mode)
+        on_api_port = is_api_port(flow.client_conn.proxy_mode)
         path = request.path.split("?", 1)[0]
         is_ours = on_api_port or any(
             tunnels.is_intercepted(name, self._hosts) for name in (request.host, flow.client_conn.sni)
@@ -295,24 +296,6 @@ class LLMRouter:
         logger.log(logging.INFO if result.action == "kept" else logging.WARNING, "%s", result.message)
         ctx.options.update(confdir=str(directory))
 
-    def _listen(self) -> None:
-        """Adds the API port, and keeps every port on loopback unless the user named an address.
-
-        mitmproxy begins to listen before it loads scripts, so the servers are told again.
-        """
-        modes = list(ctx.options.mode)
-        api_port = ctx.options.llmrouter_api_port
-        if modes == ["regular"] and api_port:
-            modes.append(f"reverse:https://{self._hosts[0]}@{api_port}")
-        if not ctx.options.listen_host:
-            modes = [_on_loopback(mode, ctx.options.listen_port) for mode in modes]
-        server = ctx.master.addons.get("proxyserver")
-        if server is None or modes == list(ctx.options.mode):
-            return
-        ctx.options.update(mode=modes)
-        if not server.is_running:
-            spawn(server.servers.update([mode_specs.ProxyMode.parse(mode) for mode in modes]), "opening the ports")
-
     def _refuse_loops(self, runtime: Runtime) -> None:
         """A provider that is the router itself would be asked again and again, until every deadline."""
         ports = {ctx.options.llmrouter_api_port, ctx.options.listen_port or 8080}
@@ -343,19 +326,6 @@ class LLMRouter:
         if runtime.settings.intercept != hosts:
             self._prepare_ca()
             ctx.master.addons.get("tlsconfig").configure({"confdir"})
-
-
-def _is_api_port(mode: mode_specs.ProxyMode) -> bool:
-    return isinstance(mode, mode_specs.ReverseMode)
-
-
-def _on_loopback(spec: str, port: int | None) -> str:
-    """A mode's text with the loopback address, unless it names an address itself."""
-    mode = mode_specs.ProxyMode.parse(spec)
-    if mode.custom_listen_host is not None or mode.type_name not in ("regular", "reverse", "socks5", "upstream"):
-        return spec
-    without_port = spec.rpartition("@")[0] if mode.custom_listen_port is not None else spec
-    return f"{without_port}@127.0.0.1:{mode.listen_port(port)}"
 
 
 def _replace_http_layers(next_layer: layer.NextLayer, edge: Edge) -> None:

@@ -49,3 +49,12 @@ class Target:
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", f"{self.provider}/{self.model}")
         object.__setattr__(self, "dialect", self.brand.dialect_for(self.model))
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A requested name, and who may answer for it: those that are well now, and those that rest."""
+
+    name: str
+    available: tuple[Target, ...]
+    resting: tuple[Target, ...]

@@ -19,7 +19,7 @@ from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http import HttpLayer
 
 from llmrouter.call_record import Answer
-from llmrouter.endpoints import chat
+from llmrouter.endpoints import chat, models
 from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError
 from llmrouter.proxy import flows, tunnels
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
@@ -146,6 +146,9 @@ class LLMRouter:
         """Decides whether a request is routed, passed through or a local page, before its body comes."""
         try:
             self._receive(flow)
+        except RouterError as error:
+            flows.take_credentials(flow.request)
+            flow.response = flows.error_response(error)
         except Exception:  # noqa: BLE001 - the edge: whatever it is, the request must not go on
             self._deny(flow)
 
@@ -220,8 +223,22 @@ class LLMRouter:
             exchange.credentials = flows.take_credentials(request)
             # mitmproxy's stream_large_bodies would send it to OpenAI while it still comes in.
             request.stream = False
-        else:
+        elif not (is_ours and models.is_asked(request.method, path) and self._list_models(flow, path, self._runtime)):
             self._pass_through(flow)
+
+    def _list_models(self, flow: http.HTTPFlow, path: str, runtime: Runtime) -> bool:
+        """Answers which models there are; False where OpenAI has to say it, with the app's own key."""
+        name = models.requested_name(path)
+        if not runtime.target_keys:
+            return False
+        body = runtime.list_models() if name is None else runtime.describe_model(name)
+        if body is None:
+            if runtime.settings.unmatched == "passthrough":
+                return False
+            raise models.not_found(name or "")
+        flows.take_credentials(flow.request)
+        flow.response = flows.make_response(200, {"content-type": "application/json"}, body)
+        return True
 
     def _pass_through(self, flow: http.HTTPFlow) -> None:
         exchange = self._exchanges.setdefault(flow.id, Exchange(flow.client_conn.id, is_routed=False))

@@ -19,6 +19,7 @@ from llmrouter.discovery.kept_listings import KEPT_LISTINGS
 from llmrouter.discovery.probes import probe, probe_client
 from llmrouter.discovery.refresh import PriceRefresh
 from llmrouter.discovery.unconfigured import STATE, settings_from
+from llmrouter.endpoints import models
 from llmrouter.gateway import Gateway
 from llmrouter.providers.formats import WIRE_FORMATS
 from llmrouter.routing.catalog import Catalogue, build_targets
@@ -27,6 +28,7 @@ from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.quotas import QuotaBook, limits_of
+from llmrouter.routing.served_models import served_model, served_models
 from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
 from llmrouter.settings.location import Stamp, default_model, stamp_of
 from llmrouter.settings.model import Settings
@@ -113,6 +115,16 @@ class Runtime:
         """Whether any target or route is meant for a requested model, able or not at this moment."""
         candidates = self.gateway.router.catalogue.candidates(model)
         return bool(candidates.targets) or candidates.route is not None
+
+    def list_models(self) -> bytes:
+        """What is answered for now, as OpenAI lists models."""
+        catalogue = self.gateway.router.catalogue
+        return models.render_list(served_models(catalogue, self._health, self._clock.monotonic()))
+
+    def describe_model(self, name: str) -> bytes | None:
+        """One requested model, as OpenAI describes it; None where nobody answers for it now."""
+        found = served_model(self.gateway.router.catalogue, self._health, name, self._clock.monotonic())
+        return None if found is None else models.render_one(found)
 
     def reload_if_changed(self) -> bool:
         """Takes over a changed file, or one of a policy; a bad one is reported and changes nothing.

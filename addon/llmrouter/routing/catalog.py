@@ -26,13 +26,14 @@ class Candidates:
 
 
 class Catalogue:
-    """The targets of one configuration."""
+    """The targets of one configuration; `routed_models` are the patterns of its routes."""
 
     def __init__(self, targets: Iterable[Target], routes: Iterable[RouteSettings], warnings: Iterable[str]) -> None:
         self.targets = tuple(targets)
         self.warnings = tuple(warnings)
         self.providers = frozenset(target.provider for target in self.targets)
         self._routes = tuple(routes)
+        self.routed_models = tuple(route.model for route in self._routes)
         self._known: LRUCache[str, Candidates] = LRUCache(_REMEMBERED_NAMES)
 
     def candidates(self, requested: str) -> Candidates:

@@ -39,7 +39,7 @@ def client(router: RouterProcess, **options: Any) -> httpx.AsyncClient:
 @pytest.mark.parametrize(
     ("method", "path", "content"),
     [
-        ("GET", "/v1/models", b""),
+        ("GET", "/v1/files", b""),
         ("POST", "/v1/images/generations", b'{"prompt":  "a cat",\n "n": 1.0}'),
         ("POST", "/v1/audio/speech?x=1&x=2", b"\x00\xff binary"),
         ("POST", "/v1/files", b"--boundary\r\n..."),
@@ -139,10 +139,10 @@ async def test_websockets_are_relayed_unread(router: RouterProcess, fake_openai:
 async def test_the_api_port_passes_through_too(router: RouterProcess, fake_openai: OpenAi) -> None:
     """An app with a base URL can use everything that OpenAI has."""
     async with httpx.AsyncClient(trust_env=False) as app:
-        reply = await app.get(f"{router.api_url}/models", headers=KEY)
+        reply = await app.get(f"{router.api_url}/files", headers=KEY)
 
     assert reply.status_code == 200
-    assert fake_openai[0].requests[0].path == "/v1/models"
+    assert fake_openai[0].requests[0].path == "/v1/files"
     assert fake_openai[0].requests[0].headers["host"] == "api.openai.com"
 
 
@@ -152,7 +152,7 @@ async def test_a_dead_openai_is_a_plain_error(start_router: StartRouter, monkeyp
     script = str(Path(__file__).with_name("redirect_openai.py"))
     router = await start_router(None, options=("-s", script))
     async with client(router) as app:
-        reply = await app.get(f"{URL}/v1/models")
+        reply = await app.get(f"{URL}/v1/files")
 
     assert reply.status_code == 502
 

@@ -18,7 +18,7 @@ from llmrouter.caching.pacing import delays_s
 from llmrouter.caching.replay import PIECE_CHARACTERS, as_chunks, as_json
 from llmrouter.caching.stores import Store
 from llmrouter.call_record import Answer, CallRecord
-from llmrouter.calls import Call
+from llmrouter.calls import Call, Endpoint
 from llmrouter.endpoints import chat
 from llmrouter.errors import InternalError, NoAnswer, NotCached, RouterError
 from llmrouter.replies import Chunk, Reply
@@ -107,7 +107,7 @@ class CachedAnswering:
             if chunks is None:
                 return None
         else:
-            body = as_json(entry, id=id, model=call.model)
+            body = as_json(entry, id=id if call.endpoint is Endpoint.CHAT_COMPLETIONS else None, model=call.model)
         record.decision.cache, record.decision.age_s = use, age_s
         record.account(entry.target, entry.usage, 0.0)
         answer = record.answer(self._targets[entry.target])

@@ -17,6 +17,7 @@ class Endpoint(StrEnum):
     """An OpenAI operation that the router answers itself."""
 
     CHAT_COMPLETIONS = "chat.completions"
+    EMBEDDINGS = "embeddings"
 
 
 class Need(StrEnum):

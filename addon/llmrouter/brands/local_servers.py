@@ -57,6 +57,7 @@ LOCAL_SERVERS = (
         base_url=None,
         key_env=None,
         key_required=False,
+        endpoints=(Offer.CHAT, Offer.EMBEDDINGS, Offer.MODELS),
         dialect=COMPATIBLE,
         source="section 15; an unknown server: only what OpenAI alone knows is left out",
     ),

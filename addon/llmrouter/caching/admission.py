@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from llmrouter.calls import Call, Need
+from llmrouter.calls import Call, Endpoint, Need
 from llmrouter.replies import Usage
 
 type When = Literal["deterministic", "always", "never"]
@@ -26,7 +26,7 @@ _NOTHING = Admission()
 def admit(call: Call, when: When) -> Admission:
     """What the cache may do for a call under the settings; the client can ask for less, and for a kept answer only.
 
-    Calls are deterministic that ask for it: with temperature 0, top_p 0 or a seed.
+    Calls are deterministic that ask for it: with temperature 0, top_p 0 or a seed; embeddings always are.
     """
     wishes = call.preferences.cache
     if when == "never" or (when == "deterministic" and not _is_deterministic(call)):
@@ -41,7 +41,8 @@ def admit(call: Call, when: When) -> Admission:
 def _is_deterministic(call: Call) -> bool:
     members, body = call.members, call.body
     return (
-        "seed" in members
+        call.endpoint is Endpoint.EMBEDDINGS
+        or "seed" in members
         or ("temperature" in members and body["temperature"] == 0)
         or ("top_p" in members and body["top_p"] == 0)
     )
@@ -49,6 +50,8 @@ def _is_deterministic(call: Call) -> bool:
 
 def why_not_kept(completion: Mapping[str, Any], usage: Usage | None, call: Call) -> str | None:
     """Why an answer is none that others should get, in words; None where it is whole and sound."""
+    if call.endpoint is Endpoint.EMBEDDINGS:
+        return None if completion.get("data") else "it is no answer"
     choices = completion.get("choices")
     if "error" in completion or not isinstance(choices, list) or not choices:
         return "it is no answer"

@@ -30,13 +30,14 @@ class _Unfit(Exception):
     """What is stored is no chat completion that a stream can tell."""
 
 
-def as_json(entry: Entry, *, id: str, model: str) -> bytes:
+def as_json(entry: Entry, *, id: str | None, model: str) -> bytes:
     """The answer as a whole, under its own id and the model's name that this client used; all else byte for byte.
 
-    An id is never given twice, for apps use it as a key of what they store. Raises `ValueError` where the completion
-    is no JSON object.
+    An id is never given twice, for apps use it as a key of what they store; embeddings have none. Raises `ValueError`
+    where the completion is no JSON object.
     """
-    return JsonObject(entry.completion).encode({"id": id, "model": model})
+    changes = {"model": model} if id is None else {"id": id, "model": model}
+    return JsonObject(entry.completion).encode(changes)
 
 
 def as_chunks(

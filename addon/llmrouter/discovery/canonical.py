@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from llmrouter.brands.model_names import bare_name
+
 # What only its maker sells: "turbo", "chat" and "instruct" are other models there.
 _MAKERS_OWN = re.compile(r"(gpt-\d|o\d|chatgpt|claude|gemini|grok|command|compound|palmyra|sonar)")
 # Words that say how a model is served or that it answers chats, not which model it is.
@@ -45,7 +47,7 @@ _EXCEPTIONS: Mapping[str, str] = MappingProxyType(
 
 def canonical_name(provider: str, id: str) -> str:
     """The canonical name of what a provider calls `id`."""
-    name = _bare(id)
+    name = bare_name(id)
     if not name or _MAKERS_OWN.match(name):
         return name
     for pattern, spelling in _SPELLINGS:
@@ -57,9 +59,3 @@ def canonical_name(provider: str, id: str) -> str:
     if any(re.search(r"\d", word) for word in (first, *kept)):
         name = "-".join([first, *kept])
     return _EXCEPTIONS.get(name, name)
-
-
-def _bare(id: str) -> str:
-    """The last part of the path, without OpenRouter's and Hugging Face's `:variant`, in lower case."""
-    path, _, _variant = id.strip().lower().partition(":")
-    return path.rstrip("/").rpartition("/")[2].replace("_", "-")

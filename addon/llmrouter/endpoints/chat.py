@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from llmrouter.calls import Beginnings, Call, Caller, Endpoint, JsonObject, Need, Preferences
 from llmrouter.chat_members import DEFAULTS
+from llmrouter.endpoints.request_members import expect, kind_of, read, read_object
 from llmrouter.errors import InvalidRequest
 from llmrouter.replies import Chunk
 
@@ -25,13 +24,13 @@ def parse(body: bytes, default_model: str, *, id: str, caller: Caller, preferenc
 
     Only what the router itself reads is checked: everything else is the provider's to judge.
     """
-    fields = _read_object(body)
-    model = _expect(fields, "model", str, "a string") or default_model
-    stream = bool(_expect(fields, "stream", bool, "a boolean"))
-    options = _expect(fields, "stream_options", dict, "an object") or {}
+    fields = read_object(body, "'model' and 'messages'")
+    model = expect(fields, "model", str, "a string") or default_model
+    stream = bool(expect(fields, "stream", bool, "a boolean"))
+    options = expect(fields, "stream_options", dict, "an object") or {}
     if options and not stream:
         raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
-    limits = [_expect(fields, name, int, "an integer") for name in ("max_completion_tokens", "max_tokens")]
+    limits = [expect(fields, name, int, "an integer") for name in ("max_completion_tokens", "max_tokens")]
     return Call(
         id=id,
         endpoint=Endpoint.CHAT_COMPLETIONS,
@@ -56,37 +55,8 @@ def _parts(fields: JsonObject) -> Iterator[memoryview]:
     yield from fields.items_of("messages")
 
 
-def _read_object(body: bytes) -> JsonObject:
-    if not body.strip():
-        raise InvalidRequest("The request has no body. Send a JSON object with 'model' and 'messages'.")
-    try:
-        return JsonObject(body)
-    except ValueError:
-        pass
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The request's body is not valid JSON: {error}.") from None
-    raise InvalidRequest(f"The request's body must be a JSON object, not {_name_of(value)}.")
-
-
-def _expect(fields: JsonObject, name: str, kind: type, wanted: str) -> Any:
-    """A member of the right type, or None where it is absent or null."""
-    value = _read(fields, name)
-    if value is None or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
-        return value
-    raise InvalidRequest(f"Invalid type for '{name}': expected {wanted}, but got {_name_of(value)}.", param=name)
-
-
-def _read(fields: JsonObject, name: str) -> Any:
-    try:
-        return fields.get(name)
-    except ValueError as error:
-        raise InvalidRequest(f"'{name}' is not valid JSON: {error}.", param=name) from None
-
-
 def _needs_of_messages(fields: JsonObject) -> set[Need]:
-    messages = _expect(fields, "messages", list, "an array of objects")
+    messages = expect(fields, "messages", list, "an array of objects")
     if messages is None:
         raise InvalidRequest("Missing required parameter: 'messages'.", param="messages")
     if not messages:
@@ -100,7 +70,7 @@ def _needs_of_messages(fields: JsonObject) -> set[Need]:
 def _needs_of_message(message: Any, where: str) -> set[Need]:
     if not isinstance(message, dict):
         raise InvalidRequest(
-            f"Invalid type for '{where}': expected an object, but got {_name_of(message)}.", param=where
+            f"Invalid type for '{where}': expected an object, but got {kind_of(message)}.", param=where
         )
     if not isinstance(message.get("role"), str):
         raise InvalidRequest(f"Missing required parameter: '{where}.role'.", param=f"{where}.role")
@@ -110,7 +80,7 @@ def _needs_of_message(message: Any, where: str) -> set[Need]:
     if not isinstance(content, list):
         wanted = "a string or an array of content parts"
         raise InvalidRequest(
-            f"Invalid type for '{where}.content': expected {wanted}, but got {_name_of(content)}.",
+            f"Invalid type for '{where}.content': expected {wanted}, but got {kind_of(content)}.",
             param=f"{where}.content",
         )
     kinds = [part.get("type") for part in content if isinstance(part, dict)]
@@ -127,18 +97,18 @@ def _media_characters(messages: list[dict[str, Any]]) -> int:
 
 def _needs_of_options(fields: JsonObject) -> set[Need]:
     needs: set[Need] = set()
-    if _expect(fields, "tools", list, "an array") or _expect(fields, "functions", list, "an array"):
+    if expect(fields, "tools", list, "an array") or expect(fields, "functions", list, "an array"):
         needs.add(Need.TOOLS)
-        if _read(fields, "parallel_tool_calls") is True:
+        if read(fields, "parallel_tool_calls") is True:
             needs.add(Need.PARALLEL_TOOLS)
-    form = _expect(fields, "response_format", dict, "an object") or {}
+    form = expect(fields, "response_format", dict, "an object") or {}
     if isinstance(kind := form.get("type"), str) and kind in _FORMAT_NEEDS:
         needs.add(_FORMAT_NEEDS[kind])
-    if (_expect(fields, "n", int, "an integer") or 1) > 1:
+    if (expect(fields, "n", int, "an integer") or 1) > 1:
         needs.add(Need.SEVERAL_CHOICES)
-    if _read(fields, "logprobs"):
+    if read(fields, "logprobs"):
         needs.add(Need.LOGPROBS)
-    if _read(fields, "seed") is not None:
+    if read(fields, "seed") is not None:
         needs.add(Need.SEED)
     return needs
 
@@ -146,7 +116,7 @@ def _needs_of_options(fields: JsonObject) -> set[Need]:
 def _members(fields: JsonObject) -> frozenset[str]:
     """The members that ask for something; see `Call.members`."""
     names = {name for name in fields if name not in _ALWAYS and not fields.is_null(name)}
-    names = {name for name in names if name not in DEFAULTS or _read(fields, name) != DEFAULTS[name]}
+    names = {name for name in names if name not in DEFAULTS or read(fields, name) != DEFAULTS[name]}
     if "functions" in names:
         names.add("tools")
     if any(name in names and fields[name] != "none" for name in ("tool_choice", "function_call")):
@@ -171,20 +141,3 @@ def headers_for(stream: bool) -> Mapping[str, str]:
     if stream:
         return {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
     return {"content-type": "application/json"}
-
-
-def _name_of(value: Any) -> str:
-    """A JSON value's type, as OpenAI's errors call it."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case str():
-            return "a string"
-        case int() | float():
-            return "a number"
-        case list():
-            return "an array"
-        case _:
-            return "an object"

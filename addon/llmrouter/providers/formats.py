@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from llmrouter.calls import Endpoint
 from llmrouter.errors import AttemptFailed, Outcome
-from llmrouter.providers import anthropic, gemini, openai_compatible, openai_responses
+from llmrouter.providers import anthropic, embeddings, gemini, openai_compatible, openai_responses
 from llmrouter.providers.legacy_functions import LegacyDecoder, is_legacy, legacy_reply, modernised
 from llmrouter.providers.validated import ValidatedDecoder, validated_reply
 from llmrouter.providers.wire import ChunkDecoder, Job, Translation, WireFormat
@@ -53,6 +54,8 @@ class Dialogue:
 
 def translate(job: Job) -> Dialogue:
     """The job's call in its target's words; raises `AttemptFailed` with NOT_TRANSLATABLE where there are none."""
+    if job.call.endpoint is Endpoint.EMBEDDINGS:
+        return Dialogue(embeddings.translate(job), is_legacy=False)
     if job.dialect.wire_format not in _KNOWS_BOTH_LIMITS:
         job = replace(job, unsupported=job.unsupported - _LIMITS)
     try:

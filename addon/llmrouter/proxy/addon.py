@@ -19,14 +19,14 @@ from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http import HttpLayer
 
 from llmrouter.call_record import Answer
-from llmrouter.endpoints import chat, models
+from llmrouter.endpoints import models
 from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError
 from llmrouter.proxy import flows, tunnels
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
 from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.dispatch import IndexedDispatch
 from llmrouter.proxy.exchange import Exchange, StreamBody
-from llmrouter.proxy.incoming import read_call
+from llmrouter.proxy.incoming import is_routed, path_of, read_call
 from llmrouter.proxy.listening import is_api_port, listen
 from llmrouter.proxy.options import add_options
 from llmrouter.proxy.runtime import Runtime
@@ -201,7 +201,7 @@ class LLMRouter:
     def _receive(self, flow: http.HTTPFlow) -> None:
         request = flow.request
         on_api_port = is_api_port(flow.client_conn.proxy_mode)
-        path = request.path.split("?", 1)[0]
+        path = path_of(request)
         is_ours = on_api_port or any(
             tunnels.is_intercepted(name, self._hosts) for name in (request.host, flow.client_conn.sni)
         )
@@ -216,7 +216,7 @@ class LLMRouter:
         elif self._runtime is None:
             flows.take_credentials(request)
             flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))
-        elif is_ours and request.method == "POST" and path == chat.PATH:
+        elif is_ours and is_routed(request):
             limit = self._runtime.settings.max_request_mebibytes * _KIBIBYTE * _KIBIBYTE
             exchange = Exchange(flow.client_conn.id, is_routed=True, max_body_bytes=limit)
             self._exchanges[flow.id] = exchange
@@ -253,7 +253,7 @@ class LLMRouter:
         settings = runtime.settings
         body = flows.decoded_body(flow.request, exchange.max_body_bytes)
         call = read_call(flow, exchange, body, runtime.default_model)
-        if settings.unmatched == "passthrough" and not runtime.serves(call.model):
+        if settings.unmatched == "passthrough" and not runtime.serves(call):
             flow.response = None
             self._pass_through(flow)
             return

@@ -7,11 +7,12 @@ from pydantic import SecretStr
 
 from llmrouter.caching.wishes import read_wishes
 from llmrouter.calls import Call, Caller, Preferences
-from llmrouter.endpoints import chat
+from llmrouter.endpoints import chat, embeddings
 from llmrouter.errors import InvalidRequest
 from llmrouter.proxy import flows
 from llmrouter.proxy.exchange import Exchange
 
+_PARSERS = {chat.PATH: chat.parse, embeddings.PATH: embeddings.parse}
 _OPENAI_HEADERS = ("openai-organization", "openai-project")
 
 
@@ -28,7 +29,18 @@ def read_call(flow: http.HTTPFlow, exchange: Exchange, body: bytes, default_mode
     }
     preferences = _read_preferences(asked, headers.get("cache-control"))
     id = f"req-{uuid.uuid4().hex}"
-    return chat.parse(body, default_model, id=id, caller=caller, preferences=preferences)
+    parse = _PARSERS[path_of(flow.request)]
+    return parse(body, default_model, id=id, caller=caller, preferences=preferences)
+
+
+def is_routed(request: http.Request) -> bool:
+    """Whether the router answers such requests itself."""
+    return request.method == "POST" and path_of(request) in _PARSERS
+
+
+def path_of(request: http.Request) -> str:
+    """The path without a query."""
+    return request.path.split("?", 1)[0]
 
 
 def _read_preferences(asked: dict[str, str], cache_control: str | None) -> Preferences:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from llmrouter.brands import BRANDS
 from llmrouter.cache_in_force import renewed
+from llmrouter.calls import Call, Endpoint
 from llmrouter.clock import Clock
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.custom_policies.policy import Failures
@@ -111,9 +112,14 @@ class Runtime:
             if address.hostname in ("localhost", "127.0.0.1", "::1") and address.port in ports
         ]
 
-    def serves(self, model: str) -> bool:
-        """Whether any target or route is meant for a requested model, able or not at this moment."""
-        candidates = self.gateway.router.catalogue.candidates(model)
+    def serves(self, call: Call) -> bool:
+        """Whether any target or route is meant for a call, able or not at this moment.
+
+        Stand-ins for a requested model are none for its embeddings: those go to OpenAI, unless somebody has them.
+        """
+        if call.endpoint is Endpoint.EMBEDDINGS:
+            return bool(self.gateway.router.acceptable(call)[0])
+        candidates = self.gateway.router.catalogue.candidates(call.model)
         return bool(candidates.targets) or candidates.route is not None
 
     def list_models(self) -> bytes:

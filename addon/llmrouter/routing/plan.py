@@ -8,7 +8,7 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
-from llmrouter.calls import Call
+from llmrouter.calls import Call, Endpoint
 from llmrouter.errors import InvalidRequest
 from llmrouter.routing.breaker import BreakerState
 from llmrouter.routing.catalog import LONGEST_NAME, Catalogue
@@ -157,13 +157,15 @@ class Router:
         health, sheet_of, tokens_at, check = self._health, self.prices.sheet, expectation.tokens_at, claim.check
         (now, wall), is_stream, limit_usd = moment, call.stream, call.preferences.max_cost_usd
         some_rest = health.has_resting_providers(now)
+        # A batch of texts may be longer than any window, which holds for each of them.
+        is_chat = call.endpoint is Endpoint.CHAT_COMPLETIONS
         fit: list[Candidate] = []
         left_out: list[LeftOut] = []
         for position, target in able:
             given, cached, made, least = tokens_at(target)
             sheet, condition = sheet_of(target), health.condition(target)
             cost_usd = None if sheet is None else sheet.estimate_usd(given, cached, made, wall)
-            left = refuse_long(target, least) or refuse_dear(limit_usd, cost_usd)
+            left = (is_chat and refuse_long(target, least)) or refuse_dear(limit_usd, cost_usd)
             if condition is not None and condition.unsupported:
                 left = left or refuse_refused(call, health.unsupported(target, now))
             if left is not None:

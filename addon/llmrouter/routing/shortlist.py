@@ -8,6 +8,7 @@ from cachetools import LRUCache
 from llmrouter.calls import Call
 from llmrouter.routing.catalog import LONGEST_NAME, Catalogue
 from llmrouter.routing.gates import LeftOut, refuse
+from llmrouter.routing.vector_spaces import refuse_other_space, space_of
 from llmrouter.settings.model import RouteSettings
 from llmrouter.targets import Target
 
@@ -33,7 +34,8 @@ class Shortlist:
 
 
 class Shortlists:
-    """The lists of one configuration; calls are of a kind that ask for the same model, needs, members and provider."""
+    """The lists of one configuration; calls are of a kind that ask for the same endpoint, model,
+    needs, members and provider."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -41,7 +43,7 @@ class Shortlists:
 
     def of(self, call: Call) -> Shortlist:
         """The list for a call."""
-        kind = call.model, call.needs, call.members, call.preferences.provider
+        kind = call.endpoint, call.model, call.needs, call.members, call.preferences.provider
         found = self._known.get(kind)
         if found is None:
             found = self._make(call)
@@ -54,8 +56,9 @@ class Shortlists:
         found = self._catalogue.candidates(call.model)
         able: list[tuple[int, Target]] = []
         left_out: list[LeftOut] = []
+        space = space_of(call, found)
         for position, target in enumerate(found.targets):
-            refusal = refuse(target, call, found.route)
+            refusal = refuse(target, call, found.route) or refuse_other_space(target, call, space)
             if refusal is None:
                 able.append((position, target))
             else:

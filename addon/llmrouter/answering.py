@@ -9,6 +9,7 @@ from typing import Protocol
 
 from llmrouter.call_record import Answer, CallRecord
 from llmrouter.endpoints import chat
+from llmrouter.endpoints.rendering import RENDERINGS
 from llmrouter.errors import AttemptFailed, Outcome, RouterError
 from llmrouter.providers.failures import redact
 from llmrouter.replies import Chunk, Reply, Usage
@@ -71,6 +72,7 @@ class Answering:
     def __init__(self, providers: Providers, record: CallRecord, listener: Listener = _NOBODY) -> None:
         self.record = record
         self._listener = listener
+        self._rendering = RENDERINGS[record.call.endpoint]
         self.call = record.call
         self._now = record.now
         self._health = providers.health
@@ -143,7 +145,7 @@ class Answering:
         self._learn(attempt.target, reply.usage)
         self._listener.ended(attempt.target, reply, self._cost_usd(attempt.target, reply.usage))
         answer = self._answer(attempt)
-        answer.body = reply.data
+        answer.body = self._rendering.render_body(reply.data)
         self.record.add_money(answer.headers)
         self.record.end("answered", 200)
         return answer
@@ -173,11 +175,11 @@ class Answering:
         try:
             async with aclosing(source):
                 listener.passed(held)
-                yield b"".join(map(chat.render_chunk, held))
+                yield b"".join(map(self._rendering.render_chunk, held))
                 async for chunks in source:
                     usage = _last_usage(chunks, usage)
                     listener.passed(chunks)
-                    if frames := b"".join(map(chat.render_chunk, chunks)):
+                    if frames := b"".join(map(self._rendering.render_chunk, chunks)):
                         yield frames
         except AttemptFailed as failure:
             broken = AttemptFailed(Outcome.BROKEN_STREAM, self._safe(attempt, failure.message), failure.status)

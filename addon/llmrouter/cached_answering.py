@@ -20,6 +20,7 @@ from llmrouter.caching.stores import Store
 from llmrouter.call_record import Answer, CallRecord
 from llmrouter.calls import Call, Endpoint
 from llmrouter.endpoints import chat
+from llmrouter.endpoints.rendering import RENDERINGS
 from llmrouter.errors import InternalError, NoAnswer, NotCached, RouterError
 from llmrouter.replies import Chunk, Reply
 from llmrouter.settings.caching import CacheSettings
@@ -107,7 +108,8 @@ class CachedAnswering:
             if chunks is None:
                 return None
         else:
-            body = as_json(entry, id=id if call.endpoint is Endpoint.CHAT_COMPLETIONS else None, model=call.model)
+            whole = as_json(entry, id=None if call.endpoint is Endpoint.EMBEDDINGS else id, model=call.model)
+            body = RENDERINGS[call.endpoint].render_body(whole)
         record.decision.cache, record.decision.age_s = use, age_s
         record.account(entry.target, entry.usage, 0.0)
         answer = record.answer(self._targets[entry.target])
@@ -121,14 +123,14 @@ class CachedAnswering:
         return answer
 
     async def _told_again(self, chunks: Sequence[Chunk]) -> AsyncGenerator[bytes]:
-        rate = self._cache.settings.replay_tokens_per_second
+        rate, render = self._cache.settings.replay_tokens_per_second, RENDERINGS[self._call.endpoint].render_chunk
         try:
             if rate is None:
-                yield b"".join(map(chat.render_chunk, chunks))
+                yield b"".join(map(render, chunks))
             else:
                 for chunk, wait_s in zip(chunks, delays_s(chunks, rate), strict=True):
                     await asyncio.sleep(wait_s)
-                    if frame := chat.render_chunk(chunk):
+                    if frame := render(chunk):
                         yield frame
         except (asyncio.CancelledError, GeneratorExit):
             self._record.end("client_gone", 200)

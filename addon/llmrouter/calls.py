@@ -17,6 +17,7 @@ class Endpoint(StrEnum):
     """An OpenAI operation that the router answers itself."""
 
     CHAT_COMPLETIONS = "chat.completions"
+    COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
 
 

@@ -42,3 +42,15 @@ WITHOUT_INFLUENCE = frozenset(
     }
 )
 """Members that say how an answer is delivered, billed or filed, and change nothing in it."""
+
+TEXT_ONLY = frozenset({"best_of", "echo", "suffix"})
+"""Members of a text completion (/v1/completions) that no chat completion has."""
+
+SEVERAL_PROMPTS, TOKEN_PROMPT = "prompt:several", "prompt:tokens"
+"""Stand among the members of a text completion whose prompt is not one text."""
+
+NATIVE_TEXT_ONLY = TEXT_ONLY | {SEVERAL_PROMPTS, TOKEN_PROMPT}
+"""What a target can only do that has text completions itself."""
+
+NATIVE_TEXT = "completions"
+"""Stands for the endpoint itself: a target that has it, but not for this model, is asked by chat."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from llmrouter.brands.brand import Brand
+from llmrouter.brands.brand import Brand, Offer
 from llmrouter.brands.dialect import Dialect
 from llmrouter.calls import Need
 from llmrouter.settings.model import BreakerSettings, DataSettings, PriceSettings, TimeoutSettings
@@ -41,6 +41,11 @@ class Target:
     mock_latency_seconds: float = 0.0
     key: str = field(init=False)
     dialect: Dialect = field(init=False)
+
+    @property
+    def has_text_completions(self) -> bool:
+        """Whether it has the endpoint /completions itself."""
+        return Offer.COMPLETIONS in self.brand.endpoints and self.dialect.wire_format == "openai_compatible"
 
     def __repr__(self) -> str:
         # Headers and addresses may hold keys, and this ends in the messages of other people's exceptions.

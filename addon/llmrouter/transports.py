@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from llmrouter.calls import Call
+from llmrouter.chat_members import NATIVE_TEXT
 from llmrouter.clock import Clock
 from llmrouter.errors import AttemptFailed, Outcome
 from llmrouter.providers import echo, failures, formats
+from llmrouter.providers.completions import without_native
 from llmrouter.providers.formats import Dialogue
 from llmrouter.providers.rate_limits import Headroom, headroom
 from llmrouter.providers.turn_memory import TurnMemory
@@ -110,7 +112,8 @@ class HttpTransport:
         async with reply:
             body = await reply.read_all(self._patience(attempt), _MAX_ERROR_BYTES)
         now = self._clock.wall()
-        raise failures.classify(reply.status, reply.headers, body, now, members=translation.members)
+        failure = failures.classify(reply.status, reply.headers, body, now, members=translation.members)
+        raise without_native(failure) if NATIVE_TEXT in translation.members else failure
 
     def _patience(self, attempt: Attempt) -> float:
         """Seconds that are left until the first content must have come."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from llmrouter.calls import Call, Endpoint, Need
+from llmrouter.chat_members import SEVERAL_PROMPTS
 from llmrouter.replies import Usage
 
 type When = Literal["deterministic", "always", "never"]
@@ -55,11 +56,17 @@ def why_not_kept(completion: Mapping[str, Any], usage: Usage | None, call: Call)
     choices = completion.get("choices")
     if "error" in completion or not isinstance(choices, list) or not choices:
         return "it is no answer"
-    wanted = call.body["n"] if Need.SEVERAL_CHOICES in call.needs else 1
+    wanted = _choices_of(call)
     if len(choices) != wanted:
         return f"it has {len(choices)} choices instead of {wanted}"
     wants_json = bool(call.needs & {Need.JSON_OBJECT, Need.JSON_SCHEMA})
     return next((why for choice in choices if (why := _flaw(choice, usage, call, wants_json)) is not None), None)
+
+
+def _choices_of(call: Call) -> int:
+    """How many choices an answer must have; a text completion has them for each of its prompts."""
+    each: int = call.body["n"] if Need.SEVERAL_CHOICES in call.needs else 1
+    return each * len(call.body["prompt"]) if SEVERAL_PROMPTS in call.members else each
 
 
 def _flaw(choice: Any, usage: Usage | None, call: Call, wants_json: bool) -> str | None:

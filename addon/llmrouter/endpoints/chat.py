@@ -39,7 +39,7 @@ def parse(body: bytes, default_model: str, *, id: str, caller: Caller, preferenc
         stream=stream,
         include_usage=options.get("include_usage") is True,
         needs=frozenset(_needs_of_messages(fields) | _needs_of_options(fields)),
-        members=_members(fields),
+        members=asked_members(fields),
         input_characters=fields.size_of("messages") - _media_characters(fields["messages"]) + fields.size_of("tools"),
         max_output_tokens=next((limit for limit in limits if limit is not None), None),
         caller=caller,
@@ -113,7 +113,7 @@ def _needs_of_options(fields: JsonObject) -> set[Need]:
     return needs
 
 
-def _members(fields: JsonObject) -> frozenset[str]:
+def asked_members(fields: JsonObject) -> frozenset[str]:
     """The members that ask for something; see `Call.members`."""
     names = {name for name in fields if name not in _ALWAYS and not fields.is_null(name)}
     names = {name for name in names if name not in DEFAULTS or read(fields, name) != DEFAULTS[name]}
@@ -124,6 +124,11 @@ def _members(fields: JsonObject) -> frozenset[str]:
     if "reasoning_effort" in names and fields["reasoning_effort"] == "none":
         names.add("reasoning_effort:none")
     return frozenset(names)
+
+
+def render_body(data: bytes) -> bytes:
+    """A whole answer, which is in the client's words already."""
+    return data
 
 
 def render_chunk(chunk: Chunk) -> bytes:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from llmrouter.calls import Endpoint
+from llmrouter.chat_members import NATIVE_TEXT
 from llmrouter.errors import AttemptFailed, Outcome
-from llmrouter.providers import anthropic, embeddings, gemini, openai_compatible, openai_responses
+from llmrouter.providers import anthropic, completions, embeddings, gemini, openai_compatible, openai_responses
 from llmrouter.providers.legacy_functions import LegacyDecoder, is_legacy, legacy_reply, modernised
 from llmrouter.providers.validated import ValidatedDecoder, validated_reply
 from llmrouter.providers.wire import ChunkDecoder, Job, Translation, WireFormat
@@ -56,6 +57,10 @@ def translate(job: Job) -> Dialogue:
     """The job's call in its target's words; raises `AttemptFailed` with NOT_TRANSLATABLE where there are none."""
     if job.call.endpoint is Endpoint.EMBEDDINGS:
         return Dialogue(embeddings.translate(job), is_legacy=False)
+    if job.call.endpoint is Endpoint.COMPLETIONS:
+        if job.target.has_text_completions and NATIVE_TEXT not in job.unsupported:
+            return Dialogue(completions.translate(job), is_legacy=False)
+        job = replace(job, call=completions.as_chat(job.call))
     if job.dialect.wire_format not in _KNOWS_BOTH_LIMITS:
         job = replace(job, unsupported=job.unsupported - _LIMITS)
     try:

@@ -1,18 +1,31 @@
 """A client's request as a call: its body, its credential, and what it asks of the router by headers."""
 
 import uuid
+from typing import Protocol
 
 from mitmproxy import http
 from pydantic import SecretStr
 
 from llmrouter.caching.wishes import read_wishes
 from llmrouter.calls import Call, Caller, Preferences
-from llmrouter.endpoints import chat, embeddings
+from llmrouter.endpoints import chat, completions, embeddings
 from llmrouter.errors import InvalidRequest
 from llmrouter.proxy import flows
 from llmrouter.proxy.exchange import Exchange
 
-_PARSERS = {chat.PATH: chat.parse, embeddings.PATH: embeddings.parse}
+
+class _Endpoint(Protocol):
+    """What each module of a routed endpoint offers."""
+
+    PATH: str
+
+    def parse(self, body: bytes, default_model: str, *, id: str, caller: Caller, preferences: Preferences) -> Call:
+        """The call that a request's body makes; raises `InvalidRequest`."""
+        ...
+
+
+_MODULES: tuple[_Endpoint, ...] = (chat, completions, embeddings)
+_ENDPOINTS = {endpoint.PATH: endpoint for endpoint in _MODULES}
 _OPENAI_HEADERS = ("openai-organization", "openai-project")
 
 
@@ -29,13 +42,13 @@ def read_call(flow: http.HTTPFlow, exchange: Exchange, body: bytes, default_mode
     }
     preferences = _read_preferences(asked, headers.get("cache-control"))
     id = f"req-{uuid.uuid4().hex}"
-    parse = _PARSERS[path_of(flow.request)]
-    return parse(body, default_model, id=id, caller=caller, preferences=preferences)
+    endpoint = _ENDPOINTS[path_of(flow.request)]
+    return endpoint.parse(body, default_model, id=id, caller=caller, preferences=preferences)
 
 
 def is_routed(request: http.Request) -> bool:
     """Whether the router answers such requests itself."""
-    return request.method == "POST" and path_of(request) in _PARSERS
+    return request.method == "POST" and path_of(request) in _ENDPOINTS
 
 
 def path_of(request: http.Request) -> str:

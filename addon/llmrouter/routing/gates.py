@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from llmrouter.brands.members import DISPENSABLE
-from llmrouter.calls import Call
+from llmrouter.calls import Call, Endpoint
+from llmrouter.chat_members import NATIVE_TEXT_ONLY
 from llmrouter.settings.model import RouteSettings
 from llmrouter.targets import Target
 
@@ -46,6 +47,8 @@ def refuse(target: Target, call: Call, route: RouteSettings | None) -> Refusal |
         return Refusal(f"the client asked for provider {pinned}", Gate.DEMAND)
     if target.capabilities is not None and (missing := call.needs - target.capabilities):
         return Refusal(f"it cannot do: {', '.join(sorted(missing))}", Gate.REQUEST)
+    if lost := _lost_by_chat(target, call):
+        return Refusal(f"it has no text completions, which {', '.join(sorted(lost))} need", Gate.REQUEST)
     if unable := _unable(target, call):
         return Refusal(f"it does not take: {', '.join(sorted(unable))}", Gate.REQUEST)
     unwanted = None if route is None else _unfit(target, route)
@@ -104,3 +107,10 @@ def _unable(target: Target, call: Call) -> set[str]:
     if target.capabilities is not None:
         lacking -= target.capabilities
     return {*lacking, *(call.members & dialect.refuses)}
+
+
+def _lost_by_chat(target: Target, call: Call) -> frozenset[str]:
+    """What a text completion asks for that a target which only chats cannot do."""
+    if call.endpoint is not Endpoint.COMPLETIONS or target.has_text_completions:
+        return frozenset()
+    return call.members & NATIVE_TEXT_ONLY

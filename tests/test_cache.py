@@ -157,6 +157,12 @@ async def test_only_if_cached_never_asks_a_provider(members: dict[str, Any], tmp
     assert told.answer.headers["x-should-retry"] == "false"
 
 
+async def test_only_if_cached_asks_nobody_while_the_cache_is_off(tmp_path: Path) -> None:
+    async with FakeProvider() as good, gateway(tmp_path, provider("good", good), cache={"backend": "off"}) as router:
+        told = await router.ask(temperature=0, preferences=wishing(only_if_cached=True))
+        assert (told.answer.status, good.requests) == (504, [])
+
+
 async def test_an_entry_of_a_target_that_rests_serves(tmp_path: Path) -> None:
     async with (
         FakeProvider(Answer("kept")) as first,

@@ -9,7 +9,7 @@ from llmrouter.cached_answering import Cache, CachedAnswering
 from llmrouter.call_record import Answer, CallRecord
 from llmrouter.calls import Call
 from llmrouter.clock import Clock
-from llmrouter.errors import RouterError
+from llmrouter.errors import NotCached, RouterError
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.quotas import QuotaBook
@@ -43,6 +43,8 @@ class Gateway:
                 route = self.router.catalogue.candidates(call.model).route
                 if (admission := cache.admit(call, route)) is not None:
                     return await CachedAnswering(cache, admission, providers, record).answer()
+            elif call.preferences.cache.only_if_cached:
+                raise NotCached("The cache is off, and 'only-if-cached' forbids to ask a provider.")
             return await Answering(providers, record).answer()
         except RouterError as error:
             return record.refuse(error)

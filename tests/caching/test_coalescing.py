@@ -116,6 +116,32 @@ async def test_one_that_waits_for_the_result_does_not_hold_it_up() -> None:
     assert await waiting == "all"
 
 
+async def test_one_that_waits_for_the_result_is_not_held_up_by_one_that_does_not_read() -> None:
+    flight, _ = flight_of()
+    slow = flight.join()
+    waiting = spawn(flight.join().result(), "waiting")
+    await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.wait_for(flight.put(b"x" * 60_000), 1)
+    flight.land("all")
+    assert await waiting == "all"
+    assert len(await read(slow)) == 300_000
+
+
+async def test_one_that_waits_for_a_result_that_gets_too_large_waits_no_longer() -> None:
+    flight, _ = flight_of(most_bytes=100_000)
+    reader = flight.join()
+    waiting = spawn(flight.join().result(), "waiting")
+    await asyncio.sleep(0)
+    await flight.put(b"x" * 90_000)
+    putting = spawn(flight.put(b"x" * 90_000), "putting")
+    assert await asyncio.wait_for(waiting, 1) is None
+    reading = spawn(read(reader), "reading")
+    await asyncio.wait_for(putting, 1)
+    flight.land("all")
+    assert len(await reading) == 180_000
+
+
 async def test_an_answer_that_gets_too_large_is_not_kept_and_goes_at_the_pace_of_the_slowest() -> None:
     flight, _ = flight_of(most_bytes=100_000)
     fast, slow = flight.join(), flight.join()

@@ -184,9 +184,14 @@ async def test_expired_answers_make_room_before_others(tmp_path: Path, time: Tim
     await store.close()
 
 
+def modes_in(folder: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
 async def test_a_file_outlasts_a_restart_and_serves_two_routers(tmp_path: Path, time: Time) -> None:
     first, second = (SqliteStore(tmp_path / "c.db", MEBIBYTE, time) for _ in range(2))
     await first.keep(ONE, "a/m", b"answer", 60)
+    assert modes_in(tmp_path) == {0o600}
     assert await found(second, ONE) == {"a/m": (b"answer", 0.0)}
     await second.keep(TWO, "a/m", b"another", 60)
     assert await found(first, TWO) == {"a/m": (b"another", 0.0)}

@@ -54,6 +54,20 @@ async def test_a_bad_wish_is_refused(start_router: StartRouter, fake: FakeProvid
     assert "must be one of no-store, no-cache, only-if-cached" in reply.json()["error"]["message"]
 
 
+async def test_only_if_cached_goes_nowhere_for_a_model_that_nobody_serves(
+    start_router: StartRouter, fake: FakeProvider, fake_openai: tuple[FakeProvider, tuple[str, ...]]
+) -> None:
+    openai_server, options = fake_openai
+    provider = routed_to(fake)["providers"][0] | {"models": [{"id": "m"}]}
+    del provider["model"]
+    router = await start_router({"providers": [provider]}, options=options)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        url = f"http://127.0.0.1:{router.api_port}/v1/chat/completions"
+        reply = await client.post(url, json=ASKED, headers={"cache-control": "only-if-cached"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (504, "not_cached")
+    assert (fake.requests, openai_server.requests) == ([], [])
+
+
 async def test_many_clients_share_one_request(start_router: StartRouter, fake: FakeProvider) -> None:
     router = await start_router(routed_to(fake))
     async with httpx.AsyncClient(trust_env=False) as client:

@@ -96,7 +96,8 @@ class Flight[H, R]:
 
     def _is_too_far_ahead(self) -> bool:
         readers = [seat.read_bytes for seat in self._seats if not seat.is_waiting_for_result]
-        if not readers:
+        # Who waits for all of it is not held up by those who read slowly, unless there will be no result for them.
+        if not readers or (len(readers) < len(self._seats) and not self._is_too_large):
             return False
         if self._made_bytes - max(readers) > _HIGH_WATER_BYTES:
             return True
@@ -151,12 +152,14 @@ class Seat[H, R]:
             self.leave()
 
     async def result(self) -> R | None:
-        """What came of it, when it is over; leaves the seat."""
+        """What came of it, when it is over, None where it is too large to be kept; leaves the seat."""
         flight = self._flight
         self.is_waiting_for_result = True
         flight._tell()
         try:
             while not flight._ending:
+                if flight._is_too_large:
+                    return None
                 self._raise_error()
                 await flight._changed.wait()
             return flight._ending[0]

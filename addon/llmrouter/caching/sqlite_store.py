@@ -4,6 +4,7 @@ The database is used on a thread of its own, so that a slow disk never holds up 
 """
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -92,7 +93,7 @@ class SqliteStore:
     def _try[*Ts, R](self, work: Callable[[*Ts], R], *arguments: *Ts) -> R:
         try:
             return work(*arguments)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             # What is wrong with the file may be mended by whoever opens it anew.
             self._close()
             set_aside_if_damaged(self._file, error)
@@ -101,6 +102,8 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
+            # Answers are for their owner alone; SQLite gives its other files the same mode.
+            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
             self._database = open_database(self._file, _CREATE)
             self._count()
         return self._database

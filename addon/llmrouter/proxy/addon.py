@@ -253,7 +253,8 @@ class LLMRouter:
         settings = runtime.settings
         body = flows.decoded_body(flow.request, exchange.max_body_bytes)
         call = read_call(flow, exchange, body, runtime.default_model)
-        if settings.unmatched == "passthrough" and not runtime.serves(call):
+        may_pass = settings.unmatched == "passthrough" and not call.preferences.cache.only_if_cached
+        if may_pass and not runtime.serves(call):
             flow.response = None
             self._pass_through(flow)
             return

@@ -11,7 +11,19 @@ import pytest
 from llmrouter.calls import CacheWishes, Preferences
 from llmrouter.errors import Outcome
 from llmrouter.telemetry.decisions import CacheUse
-from tests.fakes.provider import CUT, END, PAUSE, Answer, FakeProvider, Reset, Status, StreamSteps, sse, sse_chunk
+from tests.fakes.provider import (
+    CUT,
+    END,
+    PAUSE,
+    Answer,
+    FakeProvider,
+    Reset,
+    Status,
+    StreamSteps,
+    completion,
+    sse,
+    sse_chunk,
+)
 from tests.gateways import GatewayUnderTest, Told, gateway, provider
 
 ROLE = sse_chunk("", delta={"role": "assistant"})
@@ -210,6 +222,19 @@ BAD_ANSWERS = [
     StreamSteps([ROLE, sse_chunk("half"), sse_chunk(finish="length"), sse("[DONE]"), END]),
     StreamSteps([ROLE, sse_chunk("", delta={"refusal": "I will not"}), sse_chunk(finish="stop"), sse("[DONE]"), END]),
 ]
+
+
+@pytest.mark.parametrize("word", ["sensitive", "blocked", "content_filtered", "guardrail_intervened", "weird", None])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_ends_that_nobody_knows_are_not_kept(word: str | None, stream: bool, tmp_path: Path) -> None:
+    """What a provider calls so may be half an answer."""
+    whole = completion("half")
+    whole["choices"][0]["finish_reason"] = word
+    bad = StreamSteps([ROLE, sse_chunk("half"), sse_chunk(finish=word), sse("[DONE]"), END])
+    default = bad if stream and word else Status(200, whole)
+    async with FakeProvider(default=default) as good, gateway(tmp_path, provider("good", good)) as router:
+        told = [await router.ask(temperature=0, stream=stream and bool(word)) for _ in range(2)]
+    assert [cache_header(one) for one in told] == ["miss", "miss"]
 
 
 @pytest.mark.parametrize("bad", BAD_ANSWERS, ids=["cut", "filtered", "too short", "refused"])

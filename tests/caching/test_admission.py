@@ -99,24 +99,31 @@ def called(arguments: Any, **members: Any) -> dict[str, Any]:
     return message(tool_calls=[function]) | {"finish_reason": "tool_calls"} | members
 
 
-JSON_WANTED = {"response_format": {"type": "json_object"}}
-TWO = {"n": 2}
+TOOLS: dict[str, Any] = {"tools": [{"type": "function", "function": {"name": "f"}}]}
+CUSTOM: dict[str, Any] = {"tools": [{"type": "custom", "custom": {"name": "c"}}]}
+FUNCTIONS: dict[str, Any] = {"functions": [{"name": "f"}]}
+JSON_WANTED: dict[str, Any] = {"response_format": {"type": "json_object"}}
+TWO: dict[str, Any] = {"n": 2}
 
 
 @pytest.mark.parametrize(
     ("asked", "choice"),
     [
         ({}, {}),
-        ({}, called("{}")),
-        ({}, called('{"a": [1]}')),
-        ({}, called("{}", finish_reason="stop")),
-        ({}, message(tool_calls=[{"id": "1", "type": "custom", "custom": {"name": "c", "input": "any"}}])),
-        ({}, message(function_call={"name": "f", "arguments": "{}"}) | {"finish_reason": "function_call"}),
+        (TOOLS, called("{}")),
+        (TOOLS, called('{"a": [1]}')),
+        (TOOLS, called("{}", finish_reason="stop")),
+        (TOOLS | {"tool_choice": "required"}, called("{}")),
+        (CUSTOM, message(tool_calls=[{"id": "1", "type": "custom", "custom": {"name": "c", "input": "any"}}])),
+        (FUNCTIONS, message(function_call={"name": "f", "arguments": "{}"}) | {"finish_reason": "function_call"}),
+        ({}, message(content="hi", tool_calls=[], function_call=None, audio=None, refusal=None)),
+        ({}, {"native_finish_reason": "STOP"}),
+        ({"n": 1, "max_tokens": 20}, {"finish_reason": "length"}),
         ({}, message(audio={"id": "a", "data": "AAAA"})),
         ({"max_tokens": 20}, {"finish_reason": "length"}),
         ({"max_completion_tokens": 21}, {"finish_reason": "length"}),
         (JSON_WANTED, message(content='{"a": 1}')),
-        (JSON_WANTED, called("{}")),
+        (JSON_WANTED | TOOLS, called("{}")),
     ],
     ids=str,
 )
@@ -132,10 +139,20 @@ def test_sound_answers_are_kept(asked: dict[str, Any], choice: dict[str, Any]) -
         ({}, {"message": None}, "a choice has no message"),
         ({}, {"finish_reason": "content_filter"}, "it ended with content_filter"),
         ({}, {"finish_reason": None}, "it ended with None"),
-        ({}, called('{"a": '), "the arguments of a tool call are not valid JSON"),
-        ({}, called(""), "the arguments of a tool call are not valid JSON"),
-        ({}, called(None), "the arguments of a tool call are not valid JSON"),
-        ({}, message(function_call={"name": "f", "arguments": "{"}), "the arguments of a tool call are not valid JSON"),
+        (TOOLS, called('"abc"'), "the arguments of a tool call are no JSON object"),
+        (TOOLS, called("NaN"), "the arguments of a tool call are no JSON object"),
+        (TOOLS, called("[1]"), "the arguments of a tool call are no JSON object"),
+        ({}, called("{}"), "it calls a tool that there is not"),
+        (TOOLS | {"tool_choice": "required"}, {}, "it calls no tool, and must"),
+        ({}, message(content=" \n"), "it is empty"),
+        ({}, {"error": {"code": 502}}, "a choice has an error"),
+        ({}, {"content_filter_results": {"hate": {"filtered": True}}}, "a choice has an error"),
+        ({}, {"native_finish_reason": "weird"}, "it ended with weird"),
+        ({}, {"native_finish_reason": None}, "it ended with None"),
+        ({}, called('{"a": '), "the arguments of a tool call are no JSON object"),
+        ({}, called(""), "the arguments of a tool call are no JSON object"),
+        ({}, called(None), "the arguments of a tool call are no JSON object"),
+        ({}, message(function_call={"name": "f", "arguments": "{"}), "the arguments of a tool call are no JSON object"),
         ({}, {"finish_reason": "length"}, "it was cut short, and not by the client's own limit"),
         ({"max_tokens": 500}, {"finish_reason": "length"}, "it was cut short, and not by the client's own limit"),
         (JSON_WANTED, {}, "it is not the JSON that was asked for"),
@@ -158,3 +175,16 @@ def test_each_choice_must_be_sound() -> None:
     assert why_not_kept(answer, None, call_of(n=2)) is None
     answer["choices"][1]["finish_reason"] = "content_filter"
     assert why_not_kept(answer, None, call_of(n=2)) == "it ended with content_filter"
+
+
+def test_the_limit_is_that_of_each_choice_and_the_usage_that_of_all() -> None:
+    choice = {"finish_reason": "length"}
+    answer = answer_of(**choice)
+    answer["choices"] = [answer["choices"][0] | {"index": n} for n in range(4)]
+    call = call_of(n=4, max_tokens=100)
+    assert why_not_kept(answer, Usage(10, 120), call) == "it was cut short, and not by the client's own limit"
+    assert why_not_kept(answer, Usage(10, 400), call) is None
+
+
+def test_an_error_that_is_null_is_none() -> None:
+    assert why_not_kept(answer_of() | {"error": None}, None, call_of()) is None

@@ -1,8 +1,9 @@
 """Which calls may be answered from the cache, which may be kept for others, and which answers are good enough to be."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
+
+import orjson
 
 from llmrouter.calls import Call, Endpoint, Need
 from llmrouter.chat_members import SEVERAL_PROMPTS
@@ -22,6 +23,14 @@ class Admission(NamedTuple):
 
 
 _NOTHING = Admission()
+# Where a provider's own word for the end of an answer stands, and those that are known to be sound ends.
+_NATIVE, _SOUND = "native_finish_reason", object()
+_KNOWN_ENDS = frozenset(
+    {
+        *("stop", "length", "tool_calls", "function_call", "eos", "eos_token", "end_turn", "stop_sequence"),
+        *("complete", "completed", "max_tokens", "max_output_tokens", "model_length", "tool_use", "tool_call"),
+    }
+)
 
 
 def admit(call: Call, when: When) -> Admission:
@@ -54,7 +63,7 @@ def why_not_kept(completion: Mapping[str, Any], usage: Usage | None, call: Call)
     if call.endpoint is Endpoint.EMBEDDINGS:
         return None if completion.get("data") else "it is no answer"
     choices = completion.get("choices")
-    if "error" in completion or not isinstance(choices, list) or not choices:
+    if completion.get("error") or not isinstance(choices, list) or not choices:
         return "it is no answer"
     wanted = _choices_of(call)
     if len(choices) != wanted:
@@ -75,23 +84,49 @@ def _flaw(choice: Any, usage: Usage | None, call: Call, wants_json: bool) -> str
         return "a choice has no message"
     if message.get("refusal"):
         return "the model refused"
-    calls = message.get("tool_calls") or (
-        [{"function": message["function_call"]}] if "function_call" in message else []
-    )
-    if not calls and not message.get("content") and not message.get("audio"):
+    if choice.get("error") or _is_filtered(choice.get("content_filter_results")):
+        return "a choice has an error"
+    legacy = message.get("function_call")
+    calls = message.get("tool_calls") or ([] if legacy is None else [{"function": legacy}])
+    if (why := _flaw_of_calls(calls, call)) is not None:
+        return why
+    if not calls and not message.get("audio") and not (message.get("content") or "").strip():
         return "it is empty"
-    if not all(map(_is_sound_call, calls)):
-        return "the arguments of a tool call are not valid JSON"
+    if wants_json and not calls and not _is_json(message.get("content")) and choice.get("finish_reason") != "length":
+        return "it is not the JSON that was asked for"
+    return _flaw_of_end(choice, usage, call)
+
+
+def _flaw_of_calls(calls: Any, call: Call) -> str | None:
+    if not isinstance(calls, list) or not all(map(_is_sound_call, calls)):
+        return "the arguments of a tool call are no JSON object"
+    if not calls:
+        return "it calls no tool, and must" if "tool_choice:forced" in call.members else None
+    names = {_name_of(tool) for tool in (*(call.body.get("tools") or ()), *(call.body.get("functions") or ()))}
+    return None if all(_name_of(one) in names for one in calls) else "it calls a tool that there is not"
+
+
+def _flaw_of_end(choice: dict[str, Any], usage: Usage | None, call: Call) -> str | None:
+    if (native := choice.get(_NATIVE, _SOUND)) is not _SOUND and str(native).lower() not in _KNOWN_ENDS:
+        return f"it ended with {native}"
     match choice.get("finish_reason"):
         case "length" if not _is_own_limit(usage, call):
             return "it was cut short, and not by the client's own limit"
-        case "length":
+        case "length" | "stop" | "tool_calls" | "function_call":
             return None
-        case "stop" | "tool_calls" | "function_call":
-            broken = wants_json and not calls and not _is_json(message.get("content"))
-            return "it is not the JSON that was asked for" if broken else None
         case other:
             return f"it ended with {other}"
+
+
+def _name_of(tool: Any) -> Any:
+    """The name of a tool, a function, or a call of either."""
+    inner = (tool.get("function") or tool.get("custom") or tool) if isinstance(tool, dict) else None
+    return inner.get("name") if isinstance(inner, dict) else None
+
+
+def _is_filtered(results: Any) -> bool:
+    """Whether Azure's content filter took something out."""
+    return isinstance(results, dict) and any(isinstance(one, dict) and one.get("filtered") for one in results.values())
 
 
 def _is_sound_call(call: Any) -> bool:
@@ -100,20 +135,26 @@ def _is_sound_call(call: Any) -> bool:
         return False
     if (function := call.get("function")) is None:
         return isinstance(call.get("custom"), dict)
-    return isinstance(function, dict) and bool(function.get("name")) and _is_json(function.get("arguments"))
+    arguments = function.get("arguments") if isinstance(function, dict) else None
+    return isinstance(arguments, str) and isinstance(_parsed(arguments), dict)
 
 
 def _is_json(text: Any) -> bool:
-    if not isinstance(text, str):
-        return False
+    return isinstance(text, str) and _parsed(text) is not None
+
+
+def _parsed(text: str) -> Any:
+    """The JSON value in a text, None where there is none."""
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _is_own_limit(usage: Usage | None, call: Call) -> bool:
-    """Whether as much was made as the client allowed; a provider may not count the token that ends an answer."""
-    limit = call.max_output_tokens
-    return limit is not None and usage is not None and usage.output_tokens + 1 >= limit
+    """Whether as much was made as the client allowed; a provider may not count the token that ends an answer.
+
+    The limit is that of each choice, and the usage that of all.
+    """
+    limit, choices = call.max_output_tokens, _choices_of(call)
+    return limit is not None and usage is not None and usage.output_tokens + choices >= limit * choices

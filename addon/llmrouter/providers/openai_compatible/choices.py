@@ -3,7 +3,12 @@
 from typing import Any
 
 from llmrouter.providers.bodies import bad
-from llmrouter.providers.openai_compatible.normal import arguments_text, finish_reason, with_plain_content
+from llmrouter.providers.openai_compatible.normal import (
+    arguments_text,
+    finish_reason,
+    native_reason,
+    with_plain_content,
+)
 from llmrouter.providers.wire import Job
 
 _CONTENT = ("content", "tool_calls", "refusal", "reasoning_content", "function_call", "audio")
@@ -59,7 +64,7 @@ class ChoiceInStream:
                 fixed = {**fixed, "role": "assistant"}
         if fixed is delta and choice.get("finish_reason", "") == reason and choice.get("index") == self.index:
             return choice
-        return {**choice, "index": self.index, "delta": fixed, "finish_reason": reason}
+        return {**choice, **native_reason(choice, reason), "index": self.index, "delta": fixed, "finish_reason": reason}
 
     @staticmethod
     def is_content(choice: dict[str, Any]) -> bool:

@@ -6,13 +6,24 @@ import orjson
 
 from llmrouter.providers.bodies import bad
 
-_FAILED = frozenset({"error", "abort", "insufficient_system_resource"})
+_FAILED = frozenset({"error", "abort", "insufficient_system_resource", "network_error"})
 """Finish reasons by which OpenRouter, Mistral, vLLM and DeepSeek say that a failure cut the answer off (provider
 reference, sections 3.4, 3.9, 3.10 and 3.21)."""
 
 _OPENAI_ENDS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
-_ENDS = {"model_length": "length", "max_tokens": "length", "tool_use": "tool_calls", "safety": "content_filter"}
-"""Other words for OpenAI's (sections 3.7, 3.9 and 15); whatever is not known, such as Together's `eos`, is `stop`."""
+_ENDS = {
+    **dict.fromkeys(("model_length", "max_tokens", "max_output_tokens"), "length"),
+    **dict.fromkeys(("tool_use", "tool_call", "function_calls"), "tool_calls"),
+    **dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "end", "done"), "stop"),
+}
+"""Other words for OpenAI's (sections 3.7, 3.9 and 15), such as Together's `eos`."""
+
+_FILTERS = ("filter", "safety", "sensitive", "block", "guardrail", "recitation", "moderation", "prohibited")
+_CUTS = ("truncat", "length", "limit", "max_")
+"""Parts of words by which still others say that an answer was withheld or cut; any other word is taken for `stop`."""
+
+NATIVE = "native_finish_reason"
+"""Where the provider's own word stands if it is none that is known, as in OpenRouter's answers: it may be no end."""
 
 _REASONING = "reasoning_content"
 
@@ -29,7 +40,19 @@ def finish_reason(choice: dict[str, Any]) -> str | None:
         return reason
     if reason in _FAILED:
         raise bad("the provider ended its answer with a failure")
-    return _ENDS.get(reason.lower(), "stop")
+    word = reason.lower()
+    if any(part in word for part in _FILTERS):
+        return "content_filter"
+    return _ENDS.get(word) or ("length" if any(part in word for part in _CUTS) else "stop")
+
+
+def native_reason(choice: dict[str, Any], told: str | None) -> dict[str, Any]:
+    """What goes beside an end that is `told` to the client, where the provider's own word for it is not known."""
+    reason = choice.get("finish_reason")
+    word = reason.lower() if isinstance(reason, str) else None
+    # xAI ends with "" (section 3.15).
+    is_known = told is None or word == "" or word in _OPENAI_ENDS or word in _ENDS
+    return {} if is_known or NATIVE in choice else {NATIVE: reason if isinstance(reason, str) else None}
 
 
 def with_plain_content(message: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,12 @@ from llmrouter.calls import JsonObject
 from llmrouter.errors import AttemptFailed, Outcome
 from llmrouter.providers.bodies import bad, parsed
 from llmrouter.providers.failures import classify_inside
-from llmrouter.providers.openai_compatible.normal import finish_reason, whole_tool_calls, with_plain_content
+from llmrouter.providers.openai_compatible.normal import (
+    finish_reason,
+    native_reason,
+    whole_tool_calls,
+    with_plain_content,
+)
 from llmrouter.providers.openai_compatible.splice import with_model
 from llmrouter.providers.wire import Job
 from llmrouter.replies import Reply, Usage
@@ -66,7 +71,7 @@ def _choice(choice: Any, number: int, job: Job) -> dict[str, Any]:
         reason = "tool_calls" if calls else "stop"
     changes: dict[str, Any] = {} if fixed is message else {"message": fixed}
     if choice.get("finish_reason") != reason:
-        changes["finish_reason"] = reason
+        changes |= {"finish_reason": reason, **native_reason(choice, reason)}
     if not isinstance(choice.get("index"), int):
         changes["index"] = number
     return {**choice, **changes} if changes else choice

@@ -166,6 +166,7 @@ async def test_only_if_cached_never_asks_a_provider(members: dict[str, Any], tmp
         told = await router.ask(**members, preferences=wishing(only_if_cached=True))
         assert good.requests == []
     assert (told.answer.status, told.json["error"]["code"]) == (504, "not_cached")
+    assert cache_header(told) == "miss"
     assert told.answer.headers["x-should-retry"] == "false"
 
 
@@ -373,6 +374,56 @@ async def test_when_the_shared_call_fails_one_of_the_others_asks_again_for_all(t
         told = await asyncio.gather(*await opened(router, 10))
         assert sorted(one.answer.status for one in told) == [200] * 9 + [503]
         assert len(good.requests) == 2
+
+
+async def test_a_follower_that_asks_itself_in_the_end_is_no_hit(tmp_path: Path) -> None:
+    async with (
+        FakeProvider(Reset(), default=Answer("good")) as good,
+        gateway(tmp_path, provider("good", good), retry={"max_attempts": 1}) as router,
+    ):
+        told = await asyncio.gather(*await opened(router, 2))
+        assert sorted((one.answer.status, cache_header(one)) for one in told) == [(200, "miss"), (503, "miss")]
+
+
+async def test_a_follower_waits_no_longer_than_its_own_deadline(tmp_path: Path) -> None:
+    script = StreamSteps([ROLE, sse_chunk("one"), PAUSE, *END_OF_ANSWER])
+    async with (
+        FakeProvider(script) as good,
+        gateway(tmp_path, provider("good", good), retry={"deadline_seconds": 0.2}) as router,
+    ):
+        first = await router.open(temperature=0, stream=True)
+        assert first.frames is not None
+        await anext(first.frames)
+        told = await asyncio.wait_for(router.ask(temperature=0), 5)
+        assert told.answer.status == 503
+        await first.frames.aclose()
+
+
+async def test_a_stream_that_cannot_be_put_together_is_shared_all_the_same(tmp_path: Path) -> None:
+    """Live by those who want it in the same way; the others ask once more, together."""
+    odd = [sse_chunk("", delta={"unheard_of": {"n": number}}) for number in range(2)]
+    script = StreamSteps([ROLE, *odd, sse_chunk("one "), PAUSE, sse_chunk("two"), *END_OF_ANSWER])
+    again = StreamSteps([ROLE, *odd, sse_chunk("one two"), *END_OF_ANSWER])
+    async with FakeProvider(script, default=again) as good, gateway(tmp_path, provider("good", good)) as router:
+        same = await opened(router, 4, stream=True)
+        await asyncio.wait_for(script.reached.wait(), 5)
+        others = await opened(router, 6, stream=True, stream_options={"include_usage": True})
+        script.resume.set()
+        assert [(await one).text for one in (*same, *others)] == ["one two"] * 10
+        assert len(good.requests) == 2
+        assert {decision.result for decision in router.decisions} == {"answered"}
+
+
+async def test_an_older_answer_never_replaces_a_renewed_one(tmp_path: Path) -> None:
+    slow = steps("old", PAUSE)
+    async with FakeProvider(slow, Answer("new")) as good, gateway(tmp_path, provider("good", good)) as router:
+        (first,) = await opened(router, 1, stream=True)
+        await asyncio.wait_for(slow.reached.wait(), 5)
+        await router.ask(temperature=0, preferences=wishing(no_cache=True))
+        slow.resume.set()
+        assert (await first).text == "old"
+        kept = await router.ask(temperature=0)
+        assert (cache_header(kept), kept.json["choices"][0]["message"]["content"]) == ("hit", "new")
 
 
 async def test_where_nobody_can_answer_everybody_is_told_so_without_a_stampede(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class Cache:
 
     settings: CacheSettings
     store: Store
-    secret: bytes
+    secret: bytes = field(repr=False)
     flights: Flights[Answer, Entry] = field(default_factory=Flights)
 
     def admit(self, call: Call, route: RouteSettings | None) -> Admission | None:
@@ -70,8 +70,7 @@ class CachedAnswering:
         """The answer, from wherever; raises `RouterError`."""
         record, admission = self._record, self._admission
         self._targets, record.policy = self._providers.router.acceptable(self._call)
-        if admission.store:
-            record.decision.cache = CacheUse.MISS
+        record.decision.cache = CacheUse.MISS
         if admission.look_up and (answer := await self._found()) is not None:
             return answer
         if admission.only_if_cached:
@@ -166,6 +165,7 @@ class CachedAnswering:
     async def _lead(self) -> Answer:
         """The answer of a provider, which others may share from now on."""
         record, key = self._record, self._flight_key
+        record.decision.cache = CacheUse.MISS
         listener = _Listener(record.decision.at)
 
         def call_off() -> None:
@@ -210,7 +210,7 @@ class CachedAnswering:
                 # Those who share it already get what the provider gave; nobody else does.
                 self._cache.flights.remove(self._flight_key, flight)
                 entry = None
-            flight.land(listener.entry)
+            flight.land(listener.entry, is_whole=listener.is_whole)
         except Exception as error:
             if self._record.is_abandoned:
                 self._record.end("client_gone")
@@ -219,7 +219,8 @@ class CachedAnswering:
                 return
             flight.fail(InternalError(f"The router failed: {type(error).__name__}."))
             raise
-        if entry is not None:
+        # A client may have asked for a newer answer meanwhile, which is the one to be kept.
+        if entry is not None and self._cache.flights.has(self._flight_key, flight):
             await self._keep(entry)
 
     def _landed(self, key: object, flight: Flight[Answer, Entry]) -> None:
@@ -234,26 +235,34 @@ class CachedAnswering:
         return self._call.stream, self._call.include_usage
 
     async def _follow(self, flight: Flight[Answer, Entry]) -> Answer | None:
-        """The shared answer; None where nothing whole came of it."""
-        self._record.decision.cache = CacheUse.SHARED
+        """The shared answer; None where nothing whole came of it, or not in time."""
         seat = flight.join()
+        left_s = self._record.started + self._providers.retry.deadline_seconds - self._record.now()
         try:
-            if not self._call.stream or flight.way != self._way:
-                entry = await seat.result()
-                if entry is None or entry.target not in self._targets:
-                    return None
-                return self._replayed(entry, 0.0, CacheUse.SHARED)
-            head = await seat.head()
-            is_lost = flight.has_ended and flight.result is None
-            if head.target is None or head.target.key not in self._targets or is_lost:
-                seat.leave()
-                return None
+            async with asyncio.timeout(left_s):
+                return await self._take_seat(flight, seat)
+        except TimeoutError:
+            seat.leave()
+            return None
         except BaseException:
             seat.leave()
             raise
-        answer = self._record.answer(self._targets[head.target.key])
+
+    async def _take_seat(self, flight: Flight[Answer, Entry], seat: Seat[Answer, Entry]) -> Answer | None:
+        if not self._call.stream or flight.way != self._way:
+            entry = await seat.result()
+            if entry is None or entry.target not in self._targets:
+                return None
+            return self._replayed(entry, 0.0, CacheUse.SHARED)
+        target = (await seat.head()).target
+        is_lost = flight.has_ended and not flight.is_whole
+        if target is None or target.key not in self._targets or is_lost:
+            seat.leave()
+            return None
+        self._record.decision.cache = CacheUse.SHARED
+        answer = self._record.answer(target)
         answer.headers["age"] = "0"
-        answer.frames = self._followed(seat, flight, head.target)
+        answer.frames = self._followed(seat, flight, target)
         return answer
 
     async def _followed(
@@ -271,10 +280,10 @@ class CachedAnswering:
         except RouterError as error:
             record.end("broken", 200, error.message)
             raise
-        if (entry := flight.result) is None:
+        if not flight.is_whole:
             record.end("broken", 200, "the shared answer broke off")
             return
-        record.account(target.key, entry.usage, 0.0)
+        record.account(target.key, None if flight.result is None else flight.result.usage, 0.0)
         record.end("answered", 200)
 
     # What is kept from now on
@@ -292,10 +301,11 @@ class CachedAnswering:
 
 
 class _Listener:
-    """Puts the answer together while it passes; `entry` is there once it is whole."""
+    """Puts the answer together while it passes; `entry` is there once it is whole, and could be put together."""
 
     def __init__(self, wall: float) -> None:
         self.entry: Entry | None = None
+        self.is_whole = False
         self._wall = wall
         self._collector = Collector(_MOST_BYTES)
 
@@ -305,6 +315,7 @@ class _Listener:
 
     def ended(self, target: Target, reply: Reply | None, cost_usd: float | None) -> None:
         """The real end: what is whole becomes an entry."""
+        self.is_whole = True
         reply = reply or self._collector.reply()
         if reply is not None and len(reply.data) <= _MOST_BYTES:
             self.entry = Entry(reply.data, reply.usage, cost_usd, self._wall, target.key)

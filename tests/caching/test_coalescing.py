@@ -36,7 +36,7 @@ async def test_everybody_gets_all_of_it_whenever_they_came() -> None:
     late = flight.join()
     late_reading = spawn(read(late), "reading late")
     await flight.put(b"three")
-    flight.land("result")
+    flight.land("result", is_whole=True)
     assert (await reading, await late_reading) == (b"one two three", b"one two three")
     assert await flight.join().result() == "result"
     assert called_off == []
@@ -47,7 +47,7 @@ async def test_who_comes_after_the_end_gets_all_of_it() -> None:
     seat = flight.join()
     flight.begin("head")
     await flight.put(b"all")
-    flight.land("result")
+    flight.land("result", is_whole=True)
     seat.leave()
     assert flight.is_open
     after = flight.join()
@@ -85,7 +85,7 @@ async def test_an_error_reaches_all_that_wait() -> None:
 async def test_one_that_ends_without_a_result_takes_nobody_in() -> None:
     flight, _ = flight_of()
     seat = flight.join()
-    flight.land(None)
+    flight.land(None, is_whole=False)
     assert (flight.is_open, await seat.result()) == (False, None)
 
 
@@ -102,7 +102,7 @@ async def test_the_provider_waits_for_the_fastest_alone() -> None:
         for _ in range(2):
             await anext(pieces)
         await putting
-        flight.land("result")
+        flight.land("result", is_whole=True)
         assert len(await read(slow)) == 120_000
 
 
@@ -112,7 +112,7 @@ async def test_one_that_waits_for_the_result_does_not_hold_it_up() -> None:
     await asyncio.sleep(0)
     for _ in range(10):
         await asyncio.wait_for(flight.put(b"x" * 60_000), 1)
-    flight.land("all")
+    flight.land("all", is_whole=True)
     assert await waiting == "all"
 
 
@@ -123,7 +123,7 @@ async def test_one_that_waits_for_the_result_is_not_held_up_by_one_that_does_not
     await asyncio.sleep(0)
     for _ in range(5):
         await asyncio.wait_for(flight.put(b"x" * 60_000), 1)
-    flight.land("all")
+    flight.land("all", is_whole=True)
     assert await waiting == "all"
     assert len(await read(slow)) == 300_000
 
@@ -138,7 +138,7 @@ async def test_one_that_waits_for_a_result_that_gets_too_large_waits_no_longer()
     assert await asyncio.wait_for(waiting, 1) is None
     reading = spawn(read(reader), "reading")
     await asyncio.wait_for(putting, 1)
-    flight.land("all")
+    flight.land("all", is_whole=True)
     assert len(await reading) == 180_000
 
 
@@ -166,7 +166,7 @@ async def test_an_answer_that_gets_too_large_is_not_kept_and_goes_at_the_pace_of
     await putting
     for _ in range(5):
         await flight.put(b"c" * 60_000)
-    flight.land("whole")
+    flight.land("whole", is_whole=True)
     assert len(await slow_reading) == 7 * 60_000
     await reading
     assert sum(map(len, got)) == 7 * 60_000
@@ -197,7 +197,7 @@ async def test_any_coming_and_going_gives_everybody_the_same(seed: int) -> None:
         await asyncio.wait_for(flight.put(piece), 5)
         if flight.is_open and chance.random() < 0.1:
             readers.append(spawn(read_some(flight.join(), chance.choice((5_000, len(whole)))), "another"))
-    flight.land("end")
+    flight.land("end", is_whole=True)
     for reader in readers:
         got, is_all = await reader
         assert whole.startswith(got)
@@ -218,5 +218,6 @@ async def test_the_register_finds_what_is_open() -> None:
     flights.add("key", newer)
     flights.remove("key", flight)
     assert flights.find("key") is newer
+    assert (flights.has("key", newer), flights.has("key", flight)) == (True, False)
     flights.remove("key", newer)
     assert flights.find("key") is None

@@ -18,7 +18,7 @@ class Flight[H, R]:
 
     `call_off` is called when nobody wants it any more. `most_bytes` is how much is kept for those who come late: an
     answer that gets larger takes nobody in any more, and goes on at the pace of the slowest. `way` says in which form
-    its pieces are.
+    its pieces are; `is_whole` that they came to a real end.
     """
 
     def __init__(self, call_off: Callable[[], None], most_bytes: int, way: Hashable = None) -> None:
@@ -34,6 +34,7 @@ class Flight[H, R]:
         self._changed = asyncio.Event()
         self._head: list[H] = []
         self._ending: list[R | None] = []
+        self.is_whole = False
         self._error: Exception | None = None
 
     # Those who want the answer
@@ -83,8 +84,9 @@ class Flight[H, R]:
         while self._is_too_far_ahead():
             await self._changed.wait()
 
-    def land(self, result: R | None) -> None:
-        """The answer has come to its end; the result is None where nothing whole came of it."""
+    def land(self, result: R | None, *, is_whole: bool) -> None:
+        """The answer has come to its end, a real one or not; the result is None where it cannot be told in another way."""
+        self.is_whole = is_whole
         self._ending.append(result)
         self._tell()
 
@@ -190,6 +192,10 @@ class Flights[H, R]:
     def add(self, key: Hashable, flight: Flight[H, R]) -> None:
         """Others may join from now on."""
         self._flights[key] = flight
+
+    def has(self, key: Hashable, flight: Flight[H, R]) -> bool:
+        """Whether it is still the newest one of its kind."""
+        return self._flights.get(key) is flight
 
     def remove(self, key: Hashable, flight: Flight[H, R]) -> None:
         """It is over: the next one who asks the same makes a new one."""

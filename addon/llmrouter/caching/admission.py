@@ -1,8 +1,9 @@
 """Which calls may be answered from the cache, which may be kept for others, and which answers are good enough to be."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
+
+import orjson
 
 from llmrouter.calls import Call, Endpoint, Need
 from llmrouter.chat_members import SEVERAL_PROMPTS
@@ -22,31 +23,33 @@ class Admission(NamedTuple):
 
 
 _NOTHING = Admission()
+_ENDS = ("stop", "length", "tool_calls", "function_call")
 
 
 def admit(call: Call, when: When) -> Admission:
     """What the cache may do for a call under the settings; the client can ask for less, and for a kept answer only.
 
+    What one wish forbids no other one allows: with `no-cache` and `only-if-cached` there is no answer at all.
     Calls are deterministic that ask for it: with temperature 0, top_p 0 or a seed; embeddings always are.
     """
     wishes = call.preferences.cache
     if when == "never" or (when == "deterministic" and not _is_deterministic(call)):
         return Admission(only_if_cached=True) if wishes.only_if_cached else _NOTHING
+    look_up = not wishes.no_cache and wishes.max_age_s != 0
     if wishes.only_if_cached:
-        return Admission(look_up=True, only_if_cached=True, max_age_s=wishes.max_age_s)
+        return Admission(look_up, only_if_cached=True, max_age_s=wishes.max_age_s)
     if wishes.no_store:
         return _NOTHING
-    return Admission(not wishes.no_cache and wishes.max_age_s != 0, True, False, wishes.max_age_s)
+    return Admission(look_up, True, False, wishes.max_age_s)
 
 
 def _is_deterministic(call: Call) -> bool:
-    members, body = call.members, call.body
-    return (
-        call.endpoint is Endpoint.EMBEDDINGS
-        or "seed" in members
-        or ("temperature" in members and body["temperature"] == 0)
-        or ("top_p" in members and body["top_p"] == 0)
-    )
+    return call.endpoint is Endpoint.EMBEDDINGS or "seed" in call.members or _is_zero(call, "temperature", "top_p")
+
+
+def _is_zero(call: Call, *names: str) -> bool:
+    values = [call.body[name] for name in names if name in call.members]
+    return any(value == 0 and value is not False for value in values)
 
 
 def why_not_kept(completion: Mapping[str, Any], usage: Usage | None, call: Call) -> str | None:
@@ -54,13 +57,12 @@ def why_not_kept(completion: Mapping[str, Any], usage: Usage | None, call: Call)
     if call.endpoint is Endpoint.EMBEDDINGS:
         return None if completion.get("data") else "it is no answer"
     choices = completion.get("choices")
-    if "error" in completion or not isinstance(choices, list) or not choices:
+    if completion.get("error") or not isinstance(choices, list) or not choices:
         return "it is no answer"
     wanted = _choices_of(call)
     if len(choices) != wanted:
         return f"it has {len(choices)} choices instead of {wanted}"
-    wants_json = bool(call.needs & {Need.JSON_OBJECT, Need.JSON_SCHEMA})
-    return next((why for choice in choices if (why := _flaw(choice, usage, call, wants_json)) is not None), None)
+    return next((why for choice in choices if (why := _flaw(choice, usage, call)) is not None), None)
 
 
 def _choices_of(call: Call) -> int:
@@ -69,51 +71,68 @@ def _choices_of(call: Call) -> int:
     return each * len(call.body["prompt"]) if SEVERAL_PROMPTS in call.members else each
 
 
-def _flaw(choice: Any, usage: Usage | None, call: Call, wants_json: bool) -> str | None:
+def _flaw(choice: Any, usage: Usage | None, call: Call) -> str | None:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
         return "a choice has no message"
     if message.get("refusal"):
         return "the model refused"
-    calls = message.get("tool_calls") or (
-        [{"function": message["function_call"]}] if "function_call" in message else []
-    )
+    calls = _calls_of(message)
     if not calls and not message.get("content") and not message.get("audio"):
         return "it is empty"
     if not all(map(_is_sound_call, calls)):
         return "the arguments of a tool call are not valid JSON"
-    match choice.get("finish_reason"):
-        case "length" if not _is_own_limit(usage, call):
-            return "it was cut short, and not by the client's own limit"
-        case "length":
-            return None
-        case "stop" | "tool_calls" | "function_call":
-            broken = wants_json and not calls and not _is_json(message.get("content"))
-            return "it is not the JSON that was asked for" if broken else None
-        case other:
-            return f"it ended with {other}"
+    reason = choice.get("finish_reason")
+    if reason not in _ENDS:
+        return f"it ended with {reason}"
+    if reason == "length" and not _is_own_limit(usage, call):
+        return "it was cut short, and not by the client's own limit"
+    is_wanted = bool(calls) or _is_wanted_json(message.get("content"), call)
+    return None if is_wanted else "it is not the JSON that was asked for"
+
+
+def _calls_of(message: Mapping[str, Any]) -> list[Any]:
+    """The tool calls, those of before there were tools included; many servers name both members, and give null."""
+    calls: list[Any] = message.get("tool_calls") or []
+    function = message.get("function_call")
+    return calls if calls or function is None else [{"function": function}]
 
 
 def _is_sound_call(call: Any) -> bool:
-    """Custom tools take any text; functions take JSON."""
+    """Custom tools take any text; functions take a JSON object."""
     if not isinstance(call, dict):
         return False
     if (function := call.get("function")) is None:
         return isinstance(call.get("custom"), dict)
-    return isinstance(function, dict) and bool(function.get("name")) and _is_json(function.get("arguments"))
+    return (
+        isinstance(function, dict)
+        and bool(function.get("name"))
+        and isinstance(_value_of(function.get("arguments")), dict)
+    )
 
 
-def _is_json(text: Any) -> bool:
-    if not isinstance(text, str):
-        return False
+def _is_wanted_json(content: Any, call: Call) -> bool:
+    """Whether text is what `response_format` asks for; a schema may be one of any value."""
+    if Need.JSON_OBJECT in call.needs:
+        return isinstance(_value_of(content), dict)
+    return Need.JSON_SCHEMA not in call.needs or _value_of(content) is not _NO_JSON
+
+
+_NO_JSON = object()
+
+
+def _value_of(text: Any) -> Any:
+    """What JSON text says, as strictly as clients in all languages read it: NaN and half a surrogate pair are none."""
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+        return orjson.loads(text) if isinstance(text, str) else _NO_JSON
+    except orjson.JSONDecodeError:
+        return _NO_JSON
 
 
 def _is_own_limit(usage: Usage | None, call: Call) -> bool:
-    """Whether as much was made as the client allowed; a provider may not count the token that ends an answer."""
-    limit = call.max_output_tokens
-    return limit is not None and usage is not None and usage.output_tokens + 1 >= limit
+    """Whether as much was made as the client allowed; a provider may not count the token that ends an answer.
+
+    The limit holds for each choice, and usage counts all of them: where some ended early, nobody knows why one was cut.
+    """
+    limit, choices = call.max_output_tokens, _choices_of(call)
+    return limit is not None and usage is not None and usage.output_tokens + choices >= limit * choices

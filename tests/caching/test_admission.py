@@ -21,6 +21,9 @@ ALL, NOTHING = Admission(look_up=True, store=True), Admission()
         ("deterministic", {}, NOTHING),
         ("deterministic", {"temperature": 0}, ALL),
         ("deterministic", {"temperature": 0.0}, ALL),
+        ("deterministic", {"temperature": -0.0}, ALL),
+        ("deterministic", {"temperature": False}, NOTHING),
+        ("deterministic", {"temperature": "0"}, NOTHING),
         ("deterministic", {"temperature": 0.1}, NOTHING),
         ("deterministic", {"temperature": None}, NOTHING),
         ("deterministic", {"top_p": 0}, ALL),
@@ -45,6 +48,9 @@ def test_when(when: When, members: dict[str, Any], expected: Admission) -> None:
         (CacheWishes(max_age_s=60), Admission(look_up=True, store=True, max_age_s=60)),
         (CacheWishes(max_age_s=0), Admission(store=True, max_age_s=0)),
         (CacheWishes(only_if_cached=True), Admission(look_up=True, only_if_cached=True)),
+        (CacheWishes(only_if_cached=True, no_store=True), Admission(look_up=True, only_if_cached=True)),
+        (CacheWishes(only_if_cached=True, no_cache=True), Admission(only_if_cached=True)),
+        (CacheWishes(only_if_cached=True, max_age_s=0), Admission(only_if_cached=True, max_age_s=0)),
     ],
 )
 def test_a_client_can_ask_for_less(wishes: CacheWishes, expected: Admission) -> None:
@@ -69,6 +75,8 @@ def test_who_wants_a_kept_answer_only_never_causes_another(when: When) -> None:
         (None, "max-age=60", CacheWishes(max_age_s=60)),
         (None, 'Max-Age="60", no-store', CacheWishes(no_store=True, max_age_s=60)),
         (None, "max-age=60, max-age=30", CacheWishes(max_age_s=30)),
+        (None, "max-age=000000000060", CacheWishes(max_age_s=60)),
+        (None, "max-age=00", CacheWishes(max_age_s=0)),
         (None, "max-age=-1, max-age=x, max-stale=5, private, =, ,", CacheWishes()),
         (None, "max-age=" + "9" * 500, CacheWishes(max_age_s=9_999_999_999)),
         ("no-store", "max-age=5", CacheWishes(no_store=True, max_age_s=5)),
@@ -103,7 +111,9 @@ TOOLS: dict[str, Any] = {"tools": [{"type": "function", "function": {"name": "f"
 CUSTOM: dict[str, Any] = {"tools": [{"type": "custom", "custom": {"name": "c"}}]}
 FUNCTIONS: dict[str, Any] = {"functions": [{"name": "f"}]}
 JSON_WANTED: dict[str, Any] = {"response_format": {"type": "json_object"}}
+SCHEMA_WANTED = {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}}}
 TWO: dict[str, Any] = {"n": 2}
+NO_OBJECT = "the arguments of a tool call are no JSON object"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +132,10 @@ TWO: dict[str, Any] = {"n": 2}
         ({}, message(audio={"id": "a", "data": "AAAA"})),
         ({"max_tokens": 20}, {"finish_reason": "length"}),
         ({"max_completion_tokens": 21}, {"finish_reason": "length"}),
+        ({}, message(content="pong", function_call=None, tool_calls=[], refusal=None)),
+        ({}, message(content="pong", function_call=None, tool_calls=None)),
         (JSON_WANTED, message(content='{"a": 1}')),
+        (SCHEMA_WANTED, message(content="5")),
         (JSON_WANTED | TOOLS, called("{}")),
     ],
     ids=str,
@@ -139,9 +152,17 @@ def test_sound_answers_are_kept(asked: dict[str, Any], choice: dict[str, Any]) -
         ({}, {"message": None}, "a choice has no message"),
         ({}, {"finish_reason": "content_filter"}, "it ended with content_filter"),
         ({}, {"finish_reason": None}, "it ended with None"),
-        (TOOLS, called('"abc"'), "the arguments of a tool call are no JSON object"),
-        (TOOLS, called("NaN"), "the arguments of a tool call are no JSON object"),
-        (TOOLS, called("[1]"), "the arguments of a tool call are no JSON object"),
+        (TOOLS, called('"abc"'), NO_OBJECT),
+        (TOOLS, called("NaN"), NO_OBJECT),
+        (TOOLS, called("[1]"), NO_OBJECT),
+        (TOOLS, called('{"a": '), NO_OBJECT),
+        (TOOLS, called(""), NO_OBJECT),
+        (TOOLS, called(None), NO_OBJECT),
+        (TOOLS, called("null"), NO_OBJECT),
+        (TOOLS, called('{"a": NaN}'), NO_OBJECT),
+        (TOOLS, called('{"a": "\\ud800"}'), NO_OBJECT),
+        (FUNCTIONS, message(function_call={}), NO_OBJECT),
+        (FUNCTIONS, message(function_call={"name": "f", "arguments": "{"}), NO_OBJECT),
         ({}, called("{}"), "it calls a tool that there is not"),
         (TOOLS | {"tool_choice": "required"}, {}, "it calls no tool, and must"),
         ({}, message(content=" \n"), "it is empty"),
@@ -149,13 +170,17 @@ def test_sound_answers_are_kept(asked: dict[str, Any], choice: dict[str, Any]) -
         ({}, {"content_filter_results": {"hate": {"filtered": True}}}, "a choice has an error"),
         ({}, {"native_finish_reason": "weird"}, "it ended with weird"),
         ({}, {"native_finish_reason": None}, "it ended with None"),
-        ({}, called('{"a": '), "the arguments of a tool call are no JSON object"),
-        ({}, called(""), "the arguments of a tool call are no JSON object"),
-        ({}, called(None), "the arguments of a tool call are no JSON object"),
-        ({}, message(function_call={"name": "f", "arguments": "{"}), "the arguments of a tool call are no JSON object"),
         ({}, {"finish_reason": "length"}, "it was cut short, and not by the client's own limit"),
         ({"max_tokens": 500}, {"finish_reason": "length"}, "it was cut short, and not by the client's own limit"),
         (JSON_WANTED, {}, "it is not the JSON that was asked for"),
+        (JSON_WANTED, message(content="5"), "it is not the JSON that was asked for"),
+        (JSON_WANTED, message(content='{"a": NaN}'), "it is not the JSON that was asked for"),
+        (SCHEMA_WANTED, message(content='```json\n{"a": 1}\n```'), "it is not the JSON that was asked for"),
+        (
+            JSON_WANTED | {"max_tokens": 20},
+            message(content='{"a": ') | {"finish_reason": "length"},
+            "it is not the JSON that was asked for",
+        ),
         (TWO, {}, "it has 1 choices instead of 2"),
     ],
     ids=str,
@@ -167,6 +192,20 @@ def test_others_are_not(asked: dict[str, Any], choice: dict[str, Any], why: str)
 @pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": None}, answer_of() | {"error": {"message": "x"}}])
 def test_what_is_no_answer_is_not(answer: dict[str, Any]) -> None:
     assert why_not_kept(answer, None, call_of()) == "it is no answer"
+
+
+def test_an_error_that_is_null_is_none() -> None:
+    """Some servers name the member in each answer."""
+    assert why_not_kept(answer_of() | {"error": None}, None, call_of()) is None
+
+
+@pytest.mark.parametrize(("made", "is_kept"), [(40, True), (38, True), (37, False), (20, False)])
+def test_the_limit_holds_for_each_choice(made: int, is_kept: bool) -> None:
+    """Two choices that a provider cut at half of the client's limit have as many tokens as one of full length."""
+    answer = answer_of(finish_reason="length")
+    answer["choices"].append(copy.deepcopy(answer["choices"][0]) | {"index": 1})
+    why = why_not_kept(answer, Usage(10, made), call_of(n=2, max_tokens=20))
+    assert why == (None if is_kept else "it was cut short, and not by the client's own limit")
 
 
 def test_each_choice_must_be_sound() -> None:
@@ -184,7 +223,3 @@ def test_the_limit_is_that_of_each_choice_and_the_usage_that_of_all() -> None:
     call = call_of(n=4, max_tokens=100)
     assert why_not_kept(answer, Usage(10, 120), call) == "it was cut short, and not by the client's own limit"
     assert why_not_kept(answer, Usage(10, 400), call) is None
-
-
-def test_an_error_that_is_null_is_none() -> None:
-    assert why_not_kept(answer_of() | {"error": None}, None, call_of()) is None

@@ -46,3 +46,9 @@ def test_another_installation_has_other_keys() -> None:
     key = group_of(call_of(), SECRET)
     assert key != group_of(call_of(), b"t" * 32)
     assert len(key) == GROUP_BYTES
+
+
+def test_a_credential_that_is_no_text_is_a_caller_like_others() -> None:
+    """HTTP headers are bytes; those that are no UTF-8 come as halves of surrogate pairs."""
+    keys = ["key-\udce9", "key-\udcea", "key-\u00e9"]
+    assert len({group_of(call_of(key=key), SECRET) for key in keys}) == len(keys)

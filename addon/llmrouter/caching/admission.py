@@ -36,26 +36,27 @@ _KNOWN_ENDS = frozenset(
 def admit(call: Call, when: When) -> Admission:
     """What the cache may do for a call under the settings; the client can ask for less, and for a kept answer only.
 
+    What one wish forbids no other one allows: with `no-cache` and `only-if-cached` there is no answer at all.
     Calls are deterministic that ask for it: with temperature 0, top_p 0 or a seed; embeddings always are.
     """
     wishes = call.preferences.cache
     if when == "never" or (when == "deterministic" and not _is_deterministic(call)):
         return Admission(only_if_cached=True) if wishes.only_if_cached else _NOTHING
+    look_up = not wishes.no_cache and wishes.max_age_s != 0
     if wishes.only_if_cached:
-        return Admission(look_up=True, only_if_cached=True, max_age_s=wishes.max_age_s)
+        return Admission(look_up, only_if_cached=True, max_age_s=wishes.max_age_s)
     if wishes.no_store:
         return _NOTHING
-    return Admission(not wishes.no_cache and wishes.max_age_s != 0, True, False, wishes.max_age_s)
+    return Admission(look_up, True, False, wishes.max_age_s)
 
 
 def _is_deterministic(call: Call) -> bool:
-    members, body = call.members, call.body
-    return (
-        call.endpoint is Endpoint.EMBEDDINGS
-        or "seed" in members
-        or ("temperature" in members and body["temperature"] == 0)
-        or ("top_p" in members and body["top_p"] == 0)
-    )
+    return call.endpoint is Endpoint.EMBEDDINGS or "seed" in call.members or _is_zero(call, "temperature", "top_p")
+
+
+def _is_zero(call: Call, *names: str) -> bool:
+    values = [call.body[name] for name in names if name in call.members]
+    return any(value == 0 and value is not False for value in values)
 
 
 def why_not_kept(completion: Mapping[str, Any], usage: Usage | None, call: Call) -> str | None:
@@ -68,8 +69,7 @@ def why_not_kept(completion: Mapping[str, Any], usage: Usage | None, call: Call)
     wanted = _choices_of(call)
     if len(choices) != wanted:
         return f"it has {len(choices)} choices instead of {wanted}"
-    wants_json = bool(call.needs & {Need.JSON_OBJECT, Need.JSON_SCHEMA})
-    return next((why for choice in choices if (why := _flaw(choice, usage, call, wants_json)) is not None), None)
+    return next((why for choice in choices if (why := _flaw(choice, usage, call)) is not None), None)
 
 
 def _choices_of(call: Call) -> int:
@@ -78,7 +78,7 @@ def _choices_of(call: Call) -> int:
     return each * len(call.body["prompt"]) if SEVERAL_PROMPTS in call.members else each
 
 
-def _flaw(choice: Any, usage: Usage | None, call: Call, wants_json: bool) -> str | None:
+def _flaw(choice: Any, usage: Usage | None, call: Call) -> str | None:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
         return "a choice has no message"
@@ -86,15 +86,21 @@ def _flaw(choice: Any, usage: Usage | None, call: Call, wants_json: bool) -> str
         return "the model refused"
     if choice.get("error") or _is_filtered(choice.get("content_filter_results")):
         return "a choice has an error"
-    legacy = message.get("function_call")
-    calls = message.get("tool_calls") or ([] if legacy is None else [{"function": legacy}])
+    calls = _calls_of(message)
     if (why := _flaw_of_calls(calls, call)) is not None:
         return why
     if not calls and not message.get("audio") and not (message.get("content") or "").strip():
         return "it is empty"
-    if wants_json and not calls and not _is_json(message.get("content")) and choice.get("finish_reason") != "length":
-        return "it is not the JSON that was asked for"
-    return _flaw_of_end(choice, usage, call)
+    if (why := _flaw_of_end(choice, usage, call)) is not None:
+        return why
+    is_wanted = bool(calls) or _is_wanted_json(message.get("content"), call)
+    return None if is_wanted else "it is not the JSON that was asked for"
+
+
+def _calls_of(message: Mapping[str, Any]) -> Any:
+    """The tool calls, those of before there were tools included; many servers name both members, and give null."""
+    calls, function = message.get("tool_calls") or [], message.get("function_call")
+    return calls if calls or function is None else [{"function": function}]
 
 
 def _flaw_of_calls(calls: Any, call: Call) -> str | None:
@@ -130,31 +136,40 @@ def _is_filtered(results: Any) -> bool:
 
 
 def _is_sound_call(call: Any) -> bool:
-    """Custom tools take any text; functions take JSON."""
+    """Custom tools take any text; functions take a JSON object."""
     if not isinstance(call, dict):
         return False
     if (function := call.get("function")) is None:
         return isinstance(call.get("custom"), dict)
-    arguments = function.get("arguments") if isinstance(function, dict) else None
-    return isinstance(arguments, str) and isinstance(_parsed(arguments), dict)
+    return (
+        isinstance(function, dict)
+        and bool(function.get("name"))
+        and isinstance(_value_of(function.get("arguments")), dict)
+    )
 
 
-def _is_json(text: Any) -> bool:
-    return isinstance(text, str) and _parsed(text) is not None
+def _is_wanted_json(content: Any, call: Call) -> bool:
+    """Whether text is what `response_format` asks for; a schema may be one of any value."""
+    if Need.JSON_OBJECT in call.needs:
+        return isinstance(_value_of(content), dict)
+    return Need.JSON_SCHEMA not in call.needs or _value_of(content) is not _NO_JSON
 
 
-def _parsed(text: str) -> Any:
-    """The JSON value in a text, None where there is none."""
+_NO_JSON = object()
+
+
+def _value_of(text: Any) -> Any:
+    """What JSON text says, as strictly as clients in all languages read it: NaN and half a surrogate pair are none."""
     try:
-        return orjson.loads(text)
+        return orjson.loads(text) if isinstance(text, str) else _NO_JSON
     except orjson.JSONDecodeError:
-        return None
+        return _NO_JSON
 
 
 def _is_own_limit(usage: Usage | None, call: Call) -> bool:
     """Whether as much was made as the client allowed; a provider may not count the token that ends an answer.
 
-    The limit is that of each choice, and the usage that of all.
+    The limit holds for each choice, and usage counts all of them: where some ended early, nobody knows why one was cut.
     """
     limit, choices = call.max_output_tokens, _choices_of(call)
     return limit is not None and usage is not None and usage.output_tokens + choices >= limit * choices

@@ -85,7 +85,7 @@ class Flight[H, R]:
             await self._changed.wait()
 
     def land(self, result: R | None, *, is_whole: bool) -> None:
-        """The answer has come to its end, a real one or not; the result is None where it cannot be told in another way."""
+        """The answer has come to its end, a real one or not; the result is None where it cannot be told otherwise."""
         self.is_whole = is_whole
         self._ending.append(result)
         self._tell()

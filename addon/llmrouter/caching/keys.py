@@ -26,8 +26,13 @@ def _hash_of(caller: Caller, secret: bytes) -> bytes:
 
     One key may serve several organisations (OpenAI's API reference, authentication), whose answers stay apart.
     """
-    credential = _NOBODY if caller.authorization is None else caller.authorization.get_secret_value().encode()
+    credential = _NOBODY if caller.authorization is None else _bytes_of(caller.authorization.get_secret_value())
     names = sorted((name.lower(), value) for name, value in caller.openai_headers.items())
-    parts = [credential, *(part.encode() for name in names for part in name)]
+    parts = [credential, *(_bytes_of(part) for name in names for part in name)]
     text = b"".join(len(part).to_bytes(4) + part for part in parts)
     return blake2b(text, digest_size=SECRET_BYTES, key=secret, person=_PERSON).digest()
+
+
+def _bytes_of(header: str) -> bytes:
+    """A header as it came: what is no UTF-8 stands in it as halves of surrogate pairs."""
+    return header.encode(errors="surrogateescape")

@@ -26,7 +26,7 @@ def read_wishes(own: str | None, cache_control: str | None) -> CacheWishes:
         name, _, value = directive.partition("=")
         value = value.strip().strip('"')
         if name.strip() == "max-age" and value.isascii() and value.isdigit():
-            seconds = float(value[:_MOST_DIGITS])
+            seconds = float(value.lstrip("0")[:_MOST_DIGITS] or 0)
             max_age_s = seconds if max_age_s is None else min(seconds, max_age_s)
         words.add(directive)
     return CacheWishes("no-store" in words, "no-cache" in words, "only-if-cached" in words, max_age_s)

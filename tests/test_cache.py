@@ -529,7 +529,7 @@ async def test_a_redis_that_is_not_there_costs_no_answer(tmp_path: Path, caplog:
     ):
         for _ in range(5):
             assert (await router.ask(temperature=0)).answer.status == 200
-    assert caplog.text.count("The cache in Redis fails") == 1
+    assert caplog.text.count("Answers cannot be read from the cache in Redis") == 1
 
 
 async def test_decisions_of_hits_are_whole_records(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ def path_of(url: str, folder: Path) -> Path:
 
 
 def open_database(file: Path, create: str) -> sqlite3.Connection:
-    """Opens a file for reading beside writing; `create` is a statement that makes its table where it is not there.
+    """Opens a file for reading beside writing; `create` are the statements that make its tables where they are
+    not there.
 
     Raises `sqlite3.Error`.
     """
@@ -27,7 +28,7 @@ def open_database(file: Path, create: str) -> sqlite3.Connection:
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
-        database.execute(create)
+        database.executescript(create)
     except BaseException:
         database.close()
         raise

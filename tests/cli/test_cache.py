@@ -112,6 +112,13 @@ def test_files_that_cannot_prime(tmp_path: Path, text: str, told: str) -> None:
     assert (result.exit_code, told in result.output) == (1, True), result.output
 
 
+def test_strings_may_hold_any_separator(tmp_path: Path) -> None:
+    file = tmp_path / "requests"
+    file.write_text('{"messages": [{"role": "user", "content": "a\u2028b\x85"}]}\n', encoding="utf-8")
+    result = ran("prime", str(file), "--base-url", "http://127.0.0.1:1/v1")
+    assert "1 failed" in result.output, "it was read, and asked of nobody"
+
+
 def test_without_a_router_priming_says_so(tmp_path: Path) -> None:
     file = tmp_path / "requests"
     file.write_text('\n{"messages": [{"role": "user", "content": "a"}]}\n\n')

@@ -19,7 +19,8 @@ _REST_S = 10.0
 class GuardedStore:
     """Asks another store for at most `timeout_s` seconds; `name` stands for it in the log, `now` is monotonic.
 
-    Finding and keeping never raise; what an owner asks for by hand does. A store that fails is left alone for `rest_s`.
+    Finding and keeping never raise; what an owner asks for by hand does. Each of the two that fails is left alone for
+    `rest_s`: a full disk is read all the same.
     """
 
     def __init__(
@@ -28,20 +29,17 @@ class GuardedStore:
         self._store = store
         self._name = name
         self._timeout_s = timeout_s
-        self._now = now
-        self._rest_s = rest_s
-        self._failures = 0
-        self._rests_until = 0.0
-        self._is_told = False
+        self._finding = _Guard(f"Answers cannot be read from the cache in {name}", timeout_s, now, rest_s)
+        self._keeping = _Guard(f"Answers cannot be kept in the cache in {name}", timeout_s, now, rest_s)
 
     async def find(self, group: bytes) -> Sequence[Kept]:
         """All answers of a group that have not expired; none where the store fails or is slow."""
-        found = await self._ask(self._store.find, group)
+        found = await self._finding.ask(self._store.find, group)
         return () if found is None else found
 
     async def keep(self, group: bytes, target: str, data: bytes, ttl_s: float) -> None:
         """Keeps an answer, if the store can."""
-        await self._ask(self._store.keep, group, target, data, ttl_s)
+        await self._keeping.ask(self._store.keep, group, target, data, ttl_s)
 
     async def clear(self, selection: Selection = ALL) -> int:
         """Forgets answers, and says how many."""
@@ -63,7 +61,20 @@ class GuardedStore:
         except Exception as error:  # noqa: BLE001 - whatever its library raises, the router ends
             logger.warning("The cache in %s did not end well: %s.", self._name, _words(error))
 
-    async def _ask[*Ts, R](self, work: Callable[[*Ts], Awaitable[R]], *arguments: *Ts) -> R | None:
+
+class _Guard:
+    """The breaker of one kind of question; `what_fails` begins the line that is logged, once until it is well again."""
+
+    def __init__(self, what_fails: str, timeout_s: float, now: Callable[[], float], rest_s: float) -> None:
+        self._what_fails = what_fails
+        self._timeout_s = timeout_s
+        self._now = now
+        self._rest_s = rest_s
+        self._failures = 0
+        self._rests_until = 0.0
+
+    async def ask[*Ts, R](self, work: Callable[[*Ts], Awaitable[R]], *arguments: *Ts) -> R | None:
+        """The answer, None where there is none in time."""
         if self._now() < self._rests_until:
             return None
         if self._failures >= _FAILURES_IN_A_ROW:
@@ -75,22 +86,17 @@ class GuardedStore:
         except Exception as error:  # noqa: BLE001 - whatever its library raises is a miss
             self._failed(error)
             return None
-        self._succeeded()
+        if self._failures:
+            logger.info("%s no longer holds.", self._what_fails)
+        self._failures, self._rests_until = 0, 0.0
         return answer
 
     def _failed(self, error: Exception) -> None:
+        if self._failures == 0:
+            logger.warning("%s, and calls go on without it: %s.", self._what_fails, _words(error))
         self._failures += 1
         if self._failures >= _FAILURES_IN_A_ROW:
             self._rests_until = self._now() + self._rest_s
-            if not self._is_told:
-                self._is_told = True
-                words = _words(error)
-                logger.warning("The cache in %s fails, and calls go on without it: %s.", self._name, words)
-
-    def _succeeded(self) -> None:
-        if self._is_told:
-            logger.info("The cache in %s is back.", self._name)
-        self._failures, self._rests_until, self._is_told = 0, 0.0, False
 
 
 def _words(error: Exception) -> str:

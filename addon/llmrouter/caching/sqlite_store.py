@@ -14,28 +14,41 @@ from pathlib import Path
 from llmrouter.caching.stores import ALL, Kept, Selection, Stored, StoreStats
 from llmrouter.sqlite_files import open_database, set_aside_if_damaged
 
+# The bytes stand last, since whatever stands behind them costs a walk through all of their pages.
 _CREATE = """
 CREATE TABLE IF NOT EXISTS cached_answers (
-    grp BLOB NOT NULL, target TEXT NOT NULL, data BLOB NOT NULL, size INTEGER NOT NULL,
-    created REAL NOT NULL, expires REAL NOT NULL, used REAL NOT NULL, UNIQUE (grp, target)
-)"""
+    id INTEGER PRIMARY KEY, grp BLOB NOT NULL, target TEXT NOT NULL, size INTEGER NOT NULL,
+    created REAL NOT NULL, expires REAL NOT NULL, used REAL NOT NULL, data BLOB NOT NULL, UNIQUE (grp, target)
+);
+CREATE INDEX IF NOT EXISTS cached_answers_expires ON cached_answers (expires, size);
+CREATE INDEX IF NOT EXISTS cached_answers_used ON cached_answers (used, size)
+"""
 _FIND = "SELECT target, data, created FROM cached_answers WHERE grp = ? AND expires > ?"
 _USED = "UPDATE cached_answers SET used = ? WHERE grp = ?"
-_KEEP = "INSERT OR REPLACE INTO cached_answers VALUES (?, ?, ?, ?, ?, ?, ?)"
+_KNOWN_SIZE = "SELECT size FROM cached_answers WHERE grp = ? AND target = ?"
+_KEEP = """
+INSERT OR REPLACE INTO cached_answers (grp, target, size, created, expires, used, data) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 _PAGE_AFTER = """
-SELECT rowid, grp, target, data, created, expires FROM cached_answers
-WHERE rowid > ? AND expires > ? ORDER BY rowid LIMIT 500"""
-_OLDEST = "SELECT rowid, size FROM cached_answers ORDER BY used LIMIT 100"
+SELECT id, grp, target, data, created, expires FROM cached_answers
+WHERE id > ? AND expires > ? ORDER BY id LIMIT 500"""
+_EXPIRED = "SELECT id, size FROM cached_answers WHERE expires <= ? ORDER BY expires LIMIT 500"
+_OLDEST = "SELECT id, size FROM cached_answers ORDER BY used LIMIT 500"
+_FORGET = "DELETE FROM cached_answers WHERE id = ?"
 _TOTAL = "SELECT COALESCE(SUM(size), 0) FROM cached_answers"
 _SELECTED = """
 WHERE (:provider IS NULL OR substr(target, 1, length(:provider) + 1) = :provider || '/')
   AND (:model IS NULL OR substr(target, instr(target, '/') + 1) = :model)
   AND (:before IS NULL OR created < :before)"""
 
-# What a row takes beside its bytes: the other columns and its place in the index.
-ROW_OVERHEAD_BYTES = 200
+# What a row takes beside its bytes: the other columns, its places in three indices, and what pages have left over.
+_ROW_BYTES = 500
+_PAGES_SHARE = 1.2
+# Room is made for more than one answer, so that the next ones need none.
+_ROOM_LEFT = 0.95
 # Other routers may write to the same file, so that what is counted here is counted anew from time to time.
 _COUNT_AGAIN_AFTER = 500
+_MOST_USED = 10_000
 
 
 class SqliteStore:
@@ -61,8 +74,8 @@ class SqliteStore:
     async def keep(self, group: bytes, target: str, data: bytes, ttl_s: float) -> None:
         """Keeps an answer; one that is larger than all the room there is, is not kept."""
         now = self._now()
-        row = (group, target, data, len(data) + ROW_OVERHEAD_BYTES, now, now + ttl_s, now)
-        if row[3] <= self._most_bytes:
+        row = (group, target, round(len(data) * _PAGES_SHARE) + _ROW_BYTES, now, now + ttl_s, now, data)
+        if row[2] <= self._most_bytes:
             await self._run(self._keep, row)
 
     async def clear(self, selection: Selection = ALL) -> int:
@@ -119,35 +132,36 @@ class SqliteStore:
     def _find(self, group: bytes) -> list[Kept]:
         now = self._now()
         rows = self._open().execute(_FIND, (group, now)).fetchall()
-        if rows:
+        if rows and len(self._used) < _MOST_USED:
             self._used[group] = now
         return [Kept(target, data, max(now - created, 0.0)) for target, data, created in rows]
 
-    def _keep(self, row: tuple[bytes, str, bytes, int, float, float, float]) -> None:
+    def _keep(self, row: tuple[bytes, str, int, float, float, float, bytes]) -> None:
         database, used, self._used = self._open(), self._used, {}
         with database:
             database.executemany(_USED, [(now, group) for group, now in used.items()])
+            replaced = database.execute(_KNOWN_SIZE, row[:2]).fetchone()
             database.execute(_KEEP, row)
-            self._total_bytes += row[3]
+            self._total_bytes += row[2] - (replaced[0] if replaced else 0)
             self._kept += 1
             if self._kept % _COUNT_AGAIN_AFTER == 0:
                 self._count()
-            self._make_room(database)
+            if self._total_bytes > self._most_bytes:
+                self._make_room(database)
 
     def _make_room(self, database: sqlite3.Connection) -> None:
         """Expired answers go first, then those that were not used for the longest time."""
-        if self._total_bytes <= self._most_bytes:
-            return
-        database.execute("DELETE FROM cached_answers WHERE expires <= ?", (self._now(),))
-        self._count()
-        while self._total_bytes > self._most_bytes:
-            gone = []
-            for rowid, size in database.execute(_OLDEST).fetchall():
-                gone.append((rowid,))
-                self._total_bytes -= size
-                if self._total_bytes <= self._most_bytes:
+        for query, values in ((_EXPIRED, (self._now(),)), (_OLDEST, ())):
+            while self._total_bytes > self._most_bytes * _ROOM_LEFT:
+                gone = []
+                for id, size in database.execute(query, values).fetchall():
+                    gone.append((id,))
+                    self._total_bytes -= size
+                    if self._total_bytes <= self._most_bytes * _ROOM_LEFT:
+                        break
+                if not gone:
                     break
-            database.executemany("DELETE FROM cached_answers WHERE rowid = ?", gone)
+                database.executemany(_FORGET, gone)
 
     def _clear(self, selection: Selection) -> int:
         database = self._open()
@@ -158,7 +172,7 @@ class SqliteStore:
 
     def _page(self, after: int) -> list[tuple[int, Stored]]:
         rows = self._open().execute(_PAGE_AFTER, (after, self._now()))
-        return [(rowid, Stored(*columns)) for rowid, *columns in rows]
+        return [(id, Stored(*columns)) for id, *columns in rows]
 
     def _stats(self) -> StoreStats:
         rows = self._open().execute(

@@ -38,7 +38,7 @@ class _Age(click.ParamType[float]):
         if isinstance(value, float):
             return value
         number, unit = str(value)[:-1], str(value)[-1:]
-        if unit not in _UNITS or not number.isdigit():
+        if unit not in _UNITS or not (number.isascii() and number.isdigit()):
             self.fail(f"{value!r} is no age; write one such as 90s, 30m, 12h or 7d", param, ctx)
         return float(number) * _UNITS[unit]
 

@@ -17,10 +17,13 @@ _WORDS = {
     "miss": "asked and kept where the answer was good",
     "hit": "known before",
     "bypass": "not to be kept (`cache.when`)",
-    "dear": "left out: the ceiling is reached",
+    "dear": "left out: dearer than what is left of the ceiling",
     "failed": "failed",
 }
 _TIMEOUT_S = 600.0
+_LEAST_USD = 1e-7
+_CALLER = {"openai-organization": "OPENAI_ORG_ID", "openai-project": "OPENAI_PROJECT_ID"}
+"""As openai-python 3.54 reads them (`_client.py`)."""
 
 
 @click.command()
@@ -41,8 +44,7 @@ def prime(file: Path, base_url: str, api_key_env: str, concurrency: int, max_usd
     except ValueError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-    key = os.environ.get(api_key_env, "").strip()
-    priming = _Priming(base_url.rstrip("/"), {"authorization": f"Bearer {key}"} if key else {}, max_usd, concurrency)
+    priming = _Priming(base_url.rstrip("/"), _headers(api_key_env), max_usd, concurrency)
     with click.progressbar(length=len(bodies), label="Priming", file=sys.stderr) as bar:
         asyncio.run(priming.run(bodies, lambda: bar.update(1)))
     for kind, words in _WORDS.items():
@@ -52,6 +54,13 @@ def prime(file: Path, base_url: str, api_key_env: str, concurrency: int, max_usd
     for problem in priming.problems:
         click.echo(problem, err=True)
     sys.exit(1 if priming.counts["failed"] else 0)
+
+
+def _headers(api_key_env: str) -> dict[str, str]:
+    """Who asks, as OpenAI's SDKs say it: answers are kept for each credential, organisation and project apart."""
+    told = {name: os.environ.get(variable, "").strip() for name, variable in _CALLER.items()}
+    key = os.environ.get(api_key_env, "").strip()
+    return {name: value for name, value in told.items() if value} | ({"authorization": f"Bearer {key}"} if key else {})
 
 
 def _read(file: Path) -> Iterator[dict[str, Any]]:
@@ -65,7 +74,7 @@ def _read(file: Path) -> Iterator[dict[str, Any]]:
 
         yield from recorded_requests(file)
         return
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), 1):
         if line.strip():
             try:
                 body = json.loads(line)
@@ -84,6 +93,7 @@ class _Priming:
     concurrency: int
     counts: Counter[str] = field(default_factory=Counter)
     spent_usd: float = 0.0
+    reserved_usd: float = 0.0
     has_unknown_cost: bool = False
     problems: list[str] = field(default_factory=list)
 
@@ -101,20 +111,32 @@ class _Priming:
             await asyncio.gather(*(work(client) for _ in range(self.concurrency)))
 
     async def _ask(self, client: httpx.AsyncClient, body: dict[str, Any]) -> str:
+        """What became of a request; its share of the ceiling is taken before, and given back but for what it cost."""
+        if self.max_usd is None:
+            return await self._send(client, body, {})
+        left_usd = self.max_usd - self.spent_usd - self.reserved_usd
+        # Each of those that may be under way has its part; what is less than a cent's thousandth is nothing.
+        share_usd = left_usd / self.concurrency
+        if share_usd < _LEAST_USD:
+            return "dear"
+        self.reserved_usd += share_usd
+        try:
+            return await self._send(client, body, {"x-llmrouter-max-cost-usd": f"{share_usd:.10f}"})
+        finally:
+            self.reserved_usd -= share_usd
+
+    async def _send(self, client: httpx.AsyncClient, body: dict[str, Any], more: dict[str, str]) -> str:
         plain = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
-        headers = dict(self.headers)
-        if self.max_usd is not None:
-            left_usd = self.max_usd - self.spent_usd
-            if left_usd <= 0:
-                return "dear"
-            # Each of those under way may spend its part, so that all together stay below the ceiling.
-            headers["x-llmrouter-max-cost-usd"] = f"{left_usd / self.concurrency:.10f}"
+        headers = self.headers | more
         try:
             reply = await client.post(f"{self.base_url}/chat/completions", json=plain, headers=headers)
         except httpx.HTTPError as error:
+            self.has_unknown_cost = self.has_unknown_cost or not isinstance(error, httpx.ConnectError)
             return self._failed(f"{self.base_url} cannot be reached: {type(error).__name__}. Is the router running?")
         kind = reply.headers.get("x-llmrouter-cache")
         if reply.status_code != 200:
+            if more and "the client allows $" in reply.text:
+                return "dear"
             return self._failed(f"HTTP {reply.status_code}: {reply.text[:300]}")
         if kind not in _WORDS:
             return self._failed(f"{self.base_url} is no llmrouter, or passed the request through.")

@@ -1,9 +1,9 @@
 """A secret of this installation: made once, kept in a file that its owner alone can read."""
 
+import fcntl
 import logging
 import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -12,40 +12,23 @@ SECRET_BYTES = 32
 
 
 def read_or_make_secret(file: Path) -> bytes:
-    """The secret in a file, which is made where it is missing or is none.
+    """The secret in a file, which is made where it is missing or is none; several routers may start at once.
 
     Where it cannot be kept, another one is made at each start, and a warning says so.
     """
     try:
-        found = file.read_bytes()
-        if len(found) == SECRET_BYTES:
-            return found
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        logger.warning("%s cannot be read: %s. Answers of earlier runs are not found again.", file, error.strerror)
-        return secrets.token_bytes(SECRET_BYTES)
-    made = secrets.token_bytes(SECRET_BYTES)
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
+        with open(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as opened:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            os.fchmod(opened.fileno(), 0o600)
+            found = opened.read()
+            if len(found) == SECRET_BYTES:
+                return found
+            made = secrets.token_bytes(SECRET_BYTES)
+            opened.seek(0)
+            opened.truncate()
             opened.write(made)
-        return _put_in_place(fresh, file)
+            return made
     except OSError as error:
-        logger.warning("%s cannot be written: %s. Answers are not found again after a restart.", file, error.strerror)
-        return made
-
-
-def _put_in_place(fresh: Path, file: Path) -> bytes:
-    """Several routers may start at once: the first one's secret is everybody's."""
-    try:
-        os.link(fresh, file)
-    except FileExistsError:
-        found = file.read_bytes()
-        if len(found) != SECRET_BYTES:
-            fresh.replace(file)
-            return file.read_bytes()
-    with suppress(OSError):
-        fresh.unlink(missing_ok=True)
-    return file.read_bytes()
+        logger.warning("%s cannot be kept: %s. Answers are not found again after a restart.", file, error.strerror)
+        return secrets.token_bytes(SECRET_BYTES)

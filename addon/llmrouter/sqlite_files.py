@@ -18,17 +18,18 @@ def path_of(url: str, folder: Path) -> Path:
     return folder / url.removeprefix("sqlite:///")
 
 
-def open_database(file: Path, create: str) -> sqlite3.Connection:
-    """Opens a file for reading beside writing; `create` are the statements that make its tables where they are
-    not there.
+def open_database(file: Path, *create: str, page_bytes: int = 4096) -> sqlite3.Connection:
+    """Opens a file for reading beside writing; `create` are statements that make tables where they are not there.
 
-    Raises `sqlite3.Error`.
+    `page_bytes` is for a file that is new. Raises `sqlite3.Error`.
     """
     database = sqlite3.connect(file, timeout=BUSY_S)
     try:
+        database.execute(f"PRAGMA page_size = {page_bytes}")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
-        database.executescript(create)
+        for statement in create:
+            database.execute(statement)
     except BaseException:
         database.close()
         raise

@@ -1,5 +1,6 @@
 """What all stores promise, each asked the same."""
 
+import asyncio
 import itertools
 import random
 from collections.abc import AsyncIterator, Callable
@@ -10,9 +11,12 @@ import pytest
 
 from llmrouter.caching.guarded_store import GuardedStore
 from llmrouter.caching.memory_store import MemoryStore
+from llmrouter.caching.opening import NoStore, open_store
 from llmrouter.caching.redis_store import RedisStore
 from llmrouter.caching.sqlite_store import SqliteStore
 from llmrouter.caching.stores import Selection, Store
+from llmrouter.clock import Clock
+from llmrouter.settings.caching import CacheSettings
 from tests.fakes.redis_server import RedisServer
 
 ONE, TWO = b"1" * 16, bytes(range(16))
@@ -154,34 +158,89 @@ async def test_what_is_kept_at_any_time_is_what_was_given_last(store: Store, tim
             assert {kept.target: kept.data for kept in await store.find(group)} == expected
 
 
+def store_of(kind: str, file: Path, most_bytes: int, time: Time) -> Store:
+    return MemoryStore(most_bytes, time) if kind == "memory" else SqliteStore(file, most_bytes, time)
+
+
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 async def test_the_least_used_go_first_and_the_bound_holds(kind: str, tmp_path: Path, time: Time) -> None:
-    most = 200_000
-    store: Store = MemoryStore(most, time) if kind == "memory" else SqliteStore(tmp_path / "c.db", most, time)
+    store = store_of(kind, tmp_path / "c.db", MEBIBYTE, time)
     loved = b"loved" + bytes(11)
     await store.keep(loved, "a/m", b"x" * 1000, 1000)
     chance = random.Random(1)
-    for number in range(600):
+    for number in range(1500):
         time.now += 0.01
-        await store.keep(number.to_bytes(16), "a/m", chance.randbytes(chance.choice((10, 500, 2000))), 1000)
+        await store.keep(number.to_bytes(16), "a/m", chance.randbytes(chance.choice((10, 500, 2000, 9000))), 1000)
         assert len(await store.find(loved)) == 1
-        assert (await store.stats()).bytes <= most
-    assert 50 < (await store.stats()).entries < 600
-    assert await store.find((0).to_bytes(16)) == type(await store.find(b"none"))()
-    await store.keep(loved, "b/m", b"x" * most, 1000)
-    assert [kept.target for kept in await store.find(loved)] == ["a/m"], "what is larger than all room is not kept"
+        assert (await store.stats()).bytes <= MEBIBYTE
+    assert 250 < (await store.stats()).entries < 500
+    kept = {int.from_bytes(one.group) async for one in store.every() if one.group != loved}
+    assert kept == set(range(min(kept), 1500)), "in the order of their use"
     await store.close()
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_an_answer_of_more_than_half_the_room_does_not_push_out_the_others(
+    kind: str, tmp_path: Path, time: Time
+) -> None:
+    store = store_of(kind, tmp_path / "c.db", MEBIBYTE, time)
+    await store.keep(ONE, "a/m", b"answer", 60)
+    await store.keep(ONE, "b/m", b"x" * (MEBIBYTE // 2 + 1), 60)
+    await store.keep(TWO, "b/m", b"x" * (MEBIBYTE // 2 + 1), 60)
+    assert await found(store, ONE) == {"a/m": (b"answer", 0.0)}
+    assert await found(store, TWO) == {}
+    await store.close()
+
+
+async def test_a_file_grows_no_larger_than_it_may(tmp_path: Path, time: Time) -> None:
+    file, chance = tmp_path / "c.db", random.Random(2)
+    store = SqliteStore(file, 2 * MEBIBYTE, time)
+    for _ in range(1500):
+        time.now += 1
+        await store.keep(chance.randbytes(16), "a/m", chance.randbytes(chance.choice((10, 2100, 30_000))), 1000)
+    await store.close()
+    # What a single answer needs before another has gone, and no more.
+    assert MEBIBYTE < file.stat().st_size <= 2 * MEBIBYTE + 65_536
+
+
+async def test_keeping_costs_no_more_in_a_file_that_is_full_than_in_a_small_one(tmp_path: Path, time: Time) -> None:
+    """Calls wait behind it: a scan of all answers would take longer than their time-out."""
+
+    async def steps_of(most_bytes: int) -> int:
+        store = SqliteStore(tmp_path / f"{most_bytes}.db", most_bytes, time)
+        for number in range(most_bytes // 1000):
+            time.now += 1
+            await store.keep(number.to_bytes(16), "a/m", bytes(2000), 1e9)
+        steps = itertools.count()
+        await store._run(lambda: store._open().set_progress_handler(lambda: next(steps) * 0, 100))
+        for number in range(100):
+            time.now += 1
+            await store.keep(b"new" + number.to_bytes(13), "a/m", bytes(2000), 1e9)
+        await store.close()
+        return next(steps)
+
+    small, large = await steps_of(2 * MEBIBYTE), await steps_of(8 * MEBIBYTE)
+    assert 0 < large < 1.5 * small
 
 
 async def test_expired_answers_make_room_before_others(tmp_path: Path, time: Time) -> None:
-    store = SqliteStore(tmp_path / "c.db", 100_000, time)
-    await store.keep(ONE, "a/m", b"x" * 30_000, 1000)
-    await store.keep(TWO, "a/m", b"x" * 30_000, 5)
+    store = SqliteStore(tmp_path / "c.db", MEBIBYTE, time)
+    await store.keep(ONE, "a/m", b"x" * 400_000, 1000)
+    await store.keep(TWO, "a/m", b"x" * 400_000, 5)
     await store.find(TWO)
     time.now += 6
-    await store.keep(b"3", "a/m", b"x" * 30_000, 1000)
+    await store.keep(b"3", "a/m", b"x" * 400_000, 1000)
     assert len(await store.find(ONE)) == 1
     await store.close()
+
+
+async def test_a_bound_that_was_made_smaller_holds_after_some_answers(tmp_path: Path, time: Time) -> None:
+    for most_bytes in (4 * MEBIBYTE, MEBIBYTE):
+        store = SqliteStore(tmp_path / "c.db", most_bytes, time)
+        for number in range(2000 if most_bytes > MEBIBYTE else 10):
+            await store.keep(bytes([most_bytes >> 20]) + number.to_bytes(15), "a/m", bytes(1500), 1000)
+        assert (await store.stats()).bytes <= most_bytes
+        await store.close()
 
 
 def modes_in(folder: Path) -> set[int]:
@@ -261,6 +320,24 @@ async def test_a_redis_that_goes_and_comes_is_a_miss_meanwhile(
     await store.keep(ONE, "a/m", b"new", 60)
     assert await found(store, ONE) == {"a/m": (b"new", 0.0)}
     await store.close()
+
+
+async def test_more_calls_at_once_than_connections_are_no_failure(redis: RedisServer, time: Time) -> None:
+    store = RedisStore(redis.url, time, timeout_s=5)
+    await store.keep(ONE, "a/m", b"answer", 60)
+    answers = await asyncio.gather(*(store.find(ONE) for _ in range(500)))
+    assert [len(answer) for answer in answers] == [1] * 500
+    await store.close()
+
+
+@pytest.mark.parametrize("option", ["socket_timeout=secret", "secret=1", "db=secret"])
+def test_an_address_with_options_that_are_not_understood_is_told_without_them(
+    option: str, tmp_path: Path, time: Time
+) -> None:
+    settings = CacheSettings(backend="redis", url=f"redis://127.0.0.1:1?{option}")
+    with pytest.raises(NoStore, match="the options of the address are not understood") as raised:
+        open_store(settings, {}, tmp_path, Clock())
+    assert "secret" not in str(raised.value)
 
 
 async def test_a_redis_that_does_not_answer_costs_little_time(redis: RedisServer, time: Time) -> None:

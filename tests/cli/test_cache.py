@@ -43,7 +43,7 @@ def ran(*arguments: str) -> Any:
 
 
 def test_stats(config: str) -> None:
-    assert ran("stats", "--config", config).output.splitlines() == ["3 answers, 0.0 MiB", "  groq: 2", "  openai: 1"]
+    assert ran("stats", "--config", config).output.splitlines() == ["3 answers, 0.1 MiB", "  groq: 2", "  openai: 1"]
     told = json.loads(ran("stats", "--config", config, "--json").output)
     assert (told["entries"], told["by_provider"]) == (3, {"groq": 2, "openai": 1})
 

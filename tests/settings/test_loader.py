@@ -64,6 +64,10 @@ CASES = [
     ("cache: {backend: redis}\n", "1:1: cache: Redis needs a `url`, such as redis://127.0.0.1:6379/0, or a `url_env`"),
     ("cache: {backend: redis, url: 'http://h'}\n", "cache.url: the address of Redis is needed, such as redis://"),
     ("cache: {backend: redis, url: 'redis://:secret@h'}\n", "cache.url: a password must not stand in this file"),
+    (
+        "cache: {backend: redis, url: 'redis://h?password=secret'}\n",
+        "cache.url: a password must not stand in this file",
+    ),
     ("cache: {backend: redis, url: 'redis://h', url_env: A}\n", "cache.url_env: it names the address of Redis"),
     ("cache: {when: sometimes}\n", "cache.when: one of these is needed: 'deterministic', 'always'"),
     ("storage: {url: 'redis:///x'}\n", "1:11: storage.url: a file of SQLite is needed, such as sqlite:///state/"),

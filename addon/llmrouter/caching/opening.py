@@ -51,4 +51,7 @@ def open_unguarded(
         url = environ.get(settings.url_env, "").strip()
         if not is_redis_url(url):
             raise NoStore(f"{settings.url_env} must hold the address of Redis, such as redis://127.0.0.1:6379/0.")
-    return RedisStore(url or "", clock.wall, timeout_s=settings.timeout_seconds), "Redis"
+    try:
+        return RedisStore(url or "", clock.wall, timeout_s=settings.timeout_seconds), "Redis"
+    except ValueError as error:
+        raise NoStore(f"The address of Redis cannot be used: {error}; such as redis://127.0.0.1:6379/0.") from None

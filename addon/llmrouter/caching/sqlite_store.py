@@ -9,52 +9,48 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from llmrouter.caching.stores import ALL, Kept, Selection, Stored, StoreStats
 from llmrouter.sqlite_files import open_database, set_aside_if_damaged
 
-# The bytes stand last, since whatever stands behind them costs a walk through all of their pages.
-_CREATE = """
-CREATE TABLE IF NOT EXISTS cached_answers (
-    id INTEGER PRIMARY KEY, grp BLOB NOT NULL, target TEXT NOT NULL, size INTEGER NOT NULL,
-    created REAL NOT NULL, expires REAL NOT NULL, used REAL NOT NULL, data BLOB NOT NULL, UNIQUE (grp, target)
-);
-CREATE INDEX IF NOT EXISTS cached_answers_expires ON cached_answers (expires, size);
-CREATE INDEX IF NOT EXISTS cached_answers_used ON cached_answers (used, size)
-"""
-_FIND = "SELECT target, data, created FROM cached_answers WHERE grp = ? AND expires > ?"
-_USED = "UPDATE cached_answers SET used = ? WHERE grp = ?"
-_KNOWN_SIZE = "SELECT size FROM cached_answers WHERE grp = ? AND target = ?"
-_KEEP = """
-INSERT OR REPLACE INTO cached_answers (grp, target, size, created, expires, used, data) VALUES (?, ?, ?, ?, ?, ?, ?)
-"""
+_TABLE = """
+CREATE TABLE IF NOT EXISTS kept_answers (
+    grp BLOB NOT NULL, target TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL, used REAL NOT NULL,
+    data BLOB NOT NULL, UNIQUE (grp, target)
+)"""
+_BY_USE = "CREATE INDEX IF NOT EXISTS kept_answers_by_use ON kept_answers (used)"
+# With the targets, so that what is there is counted without reading answers.
+_BY_EXPIRY = "CREATE INDEX IF NOT EXISTS kept_answers_by_expiry ON kept_answers (expires, target)"
+_FIND = "SELECT target, data, created FROM kept_answers WHERE grp = ? AND expires > ?"
+_USED = "UPDATE kept_answers SET used = ? WHERE grp = ?"
+_KEEP = "INSERT OR REPLACE INTO kept_answers VALUES (?, ?, ?, ?, ?, ?)"
 _PAGE_AFTER = """
-SELECT id, grp, target, data, created, expires FROM cached_answers
-WHERE id > ? AND expires > ? ORDER BY id LIMIT 500"""
-_EXPIRED = "SELECT id, size FROM cached_answers WHERE expires <= ? ORDER BY expires LIMIT 500"
-_OLDEST = "SELECT id, size FROM cached_answers ORDER BY used LIMIT 500"
-_FORGET = "DELETE FROM cached_answers WHERE id = ?"
-_TOTAL = "SELECT COALESCE(SUM(size), 0) FROM cached_answers"
+SELECT rowid, grp, target, data, created, expires FROM kept_answers
+WHERE rowid > ? AND expires > ? ORDER BY rowid LIMIT 500"""
+_EXPIRED = "SELECT rowid FROM kept_answers WHERE expires <= ? ORDER BY expires LIMIT ?"
+_LEAST_USED = "SELECT rowid FROM kept_answers ORDER BY used LIMIT ?"
+_REMOVE = "DELETE FROM kept_answers WHERE rowid = ?"
+_COUNT = "SELECT substr(target, 1, instr(target, '/') - 1), COUNT(*) FROM kept_answers WHERE expires > ? GROUP BY 1"
 _SELECTED = """
 WHERE (:provider IS NULL OR substr(target, 1, length(:provider) + 1) = :provider || '/')
   AND (:model IS NULL OR substr(target, instr(target, '/') + 1) = :model)
   AND (:before IS NULL OR created < :before)"""
 
-# What a row takes beside its bytes: the other columns, its places in three indices, and what pages have left over.
-_ROW_BYTES = 500
-_PAGES_SHARE = 1.2
-# Room is made for more than one answer, so that the next ones need none.
-_ROOM_LEFT = 0.95
-# Other routers may write to the same file, so that what is counted here is counted anew from time to time.
-_COUNT_AGAIN_AFTER = 500
-_MOST_USED = 10_000
+# An answer of 2 kB wastes half of a page of 4 KiB, and a seventh of one of 16.
+_PAGE_BYTES = 16_384
+_PAGES_BEFORE_CHECKPOINT = 256
+# What one answer that is kept may cost the thread on which others are found.
+_USES_A_TURN = 200
+_REMOVED_A_TURN = 500
 
 
 class SqliteStore:
-    """Keeps answers in a file of at most about so many bytes; `now` is the wall clock.
+    """Keeps answers in at most so many bytes of a file, indexes included; `now` is the wall clock.
 
-    A file that is no database is moved aside, and a new one begun.
+    Beside the file lies its log of what was written last, of some 4 MiB. A file that is no database is moved aside, and
+    a new one begun.
     """
 
     def __init__(self, file: Path, most_bytes: int, now: Callable[[], float]) -> None:
@@ -63,8 +59,6 @@ class SqliteStore:
         self._now = now
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="llmrouter cache")
         self._database: sqlite3.Connection | None = None
-        self._total_bytes = 0
-        self._kept = 0
         self._used: dict[bytes, float] = {}
 
     async def find(self, group: bytes) -> Sequence[Kept]:
@@ -72,11 +66,10 @@ class SqliteStore:
         return await self._run(self._find, group)
 
     async def keep(self, group: bytes, target: str, data: bytes, ttl_s: float) -> None:
-        """Keeps an answer; one that is larger than all the room there is, is not kept."""
+        """Keeps an answer; one that is larger than half of all the room is not kept."""
         now = self._now()
-        row = (group, target, round(len(data) * _PAGES_SHARE) + _ROW_BYTES, now, now + ttl_s, now, data)
-        if row[2] <= self._most_bytes:
-            await self._run(self._keep, row)
+        if len(data) <= self._most_bytes // 2:
+            await self._run(self._keep, (group, target, now, now + ttl_s, now, data))
 
     async def clear(self, selection: Selection = ALL) -> int:
         """Forgets answers, and says how many."""
@@ -117,8 +110,8 @@ class SqliteStore:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             # Answers are for their owner alone; SQLite gives its other files the same mode.
             os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
-            self._database = open_database(self._file, _CREATE)
-            self._count()
+            self._database = open_database(self._file, _TABLE, _BY_USE, _BY_EXPIRY, page_bytes=_PAGE_BYTES)
+            self._database.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BEFORE_CHECKPOINT}")
         return self._database
 
     def _close(self) -> None:
@@ -126,63 +119,53 @@ class SqliteStore:
             self._database.close()
             self._database = None
 
-    def _count(self) -> None:
-        (self._total_bytes,) = self._open().execute(_TOTAL).fetchone()
-
     def _find(self, group: bytes) -> list[Kept]:
         now = self._now()
         rows = self._open().execute(_FIND, (group, now)).fetchall()
-        if rows and len(self._used) < _MOST_USED:
+        if rows:
+            self._used.pop(group, None)
             self._used[group] = now
         return [Kept(target, data, max(now - created, 0.0)) for target, data, created in rows]
 
-    def _keep(self, row: tuple[bytes, str, int, float, float, float, bytes]) -> None:
-        database, used, self._used = self._open(), self._used, {}
+    def _keep(self, row: tuple[bytes, str, float, float, float, bytes]) -> None:
+        database = self._open()
+        noted = list(islice(self._used, _USES_A_TURN))
         with database:
-            database.executemany(_USED, [(now, group) for group, now in used.items()])
-            replaced = database.execute(_KNOWN_SIZE, row[:2]).fetchone()
+            database.executemany(_USED, [(self._used.pop(group), group) for group in noted])
             database.execute(_KEEP, row)
-            self._total_bytes += row[2] - (replaced[0] if replaced else 0)
-            self._kept += 1
-            if self._kept % _COUNT_AGAIN_AFTER == 0:
-                self._count()
-            if self._total_bytes > self._most_bytes:
-                self._make_room(database)
+            self._make_room(database)
 
     def _make_room(self, database: sqlite3.Connection) -> None:
-        """Expired answers go first, then those that were not used for the longest time."""
-        for query, values in ((_EXPIRED, (self._now(),)), (_OLDEST, ())):
-            while self._total_bytes > self._most_bytes * _ROOM_LEFT:
-                gone = []
-                for id, size in database.execute(query, values).fetchall():
-                    gone.append((id,))
-                    self._total_bytes -= size
-                    if self._total_bytes <= self._most_bytes * _ROOM_LEFT:
-                        break
-                if not gone:
-                    break
-                database.executemany(_FORGET, gone)
+        """Expired answers go first, then those that were not used for the longest time.
+
+        Where much has to go, as after `max_mebibytes` was made smaller, the rest goes with the next answers.
+        """
+        left = _REMOVED_A_TURN
+        for query, arguments in ((_EXPIRED, (self._now(),)), (_LEAST_USED, ())):
+            if _bytes_of(database) <= self._most_bytes:
+                return
+            for (rowid,) in database.execute(query, (*arguments, left)).fetchall():
+                database.execute(_REMOVE, (rowid,))
+                left -= 1
+                if _bytes_of(database) <= self._most_bytes:
+                    return
 
     def _clear(self, selection: Selection) -> int:
-        database = self._open()
-        with database:
-            gone = database.execute(f"DELETE FROM cached_answers {_SELECTED}", selection._asdict()).rowcount
-        self._count()
-        return gone
+        with self._open() as database:
+            return database.execute(f"DELETE FROM kept_answers {_SELECTED}", selection._asdict()).rowcount
 
     def _page(self, after: int) -> list[tuple[int, Stored]]:
         rows = self._open().execute(_PAGE_AFTER, (after, self._now()))
-        return [(id, Stored(*columns)) for id, *columns in rows]
+        return [(rowid, Stored(*columns)) for rowid, *columns in rows]
 
     def _stats(self) -> StoreStats:
-        rows = self._open().execute(
-            "SELECT substr(target, 1, instr(target, '/') - 1), COUNT(*), SUM(size) FROM cached_answers"
-            " WHERE expires > ? GROUP BY 1",
-            (self._now(),),
-        )
-        by_provider = {provider: (entries, size) for provider, entries, size in rows}
-        return StoreStats(
-            sum(entries for entries, _ in by_provider.values()),
-            sum(size for _, size in by_provider.values()),
-            {provider: entries for provider, (entries, _) in by_provider.items()},
-        )
+        database = self._open()
+        by_provider = dict(database.execute(_COUNT, (self._now(),)).fetchall())
+        return StoreStats(sum(by_provider.values()), _bytes_of(database), by_provider)
+
+
+def _bytes_of(database: sqlite3.Connection) -> int:
+    """How much of the file is in use; pages that were freed are used again before the file grows."""
+    names = ("page_size", "page_count", "freelist_count")
+    (size,), (pages,), (free,) = (database.execute(f"PRAGMA {name}").fetchone() for name in names)
+    return int(size * (pages - free))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -70,7 +70,7 @@ def is_redis_url(url: str) -> bool:
 def _check_redis(url: str) -> Iterator[tuple[tuple[str, ...], str]]:
     if not is_redis_url(url):
         yield ("cache", "url"), "the address of Redis is needed, such as redis://127.0.0.1:6379/0"
-    elif urlsplit(url).password is not None:
+    elif urlsplit(url).password is not None or "password" in parse_qs(urlsplit(url).query, keep_blank_values=True):
         told = "a password must not stand in this file; put the address into an environment variable named by `url_env`"
         yield ("cache", "url"), told
 

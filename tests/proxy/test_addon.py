@@ -69,7 +69,7 @@ async def test_the_cache_in_memory_is_counted_and_cleared_by_commands(
     body = b'{"messages": [{"role": "user", "content": "ping"}], "temperature": 0}'
     call = chat.parse(body, "gpt-4o", id="req-1", caller=Caller(), preferences=Preferences())
     await runtime.gateway.answer(call)
-    for told in ("The cache holds 1 answers in", "1 answers were forgotten.", "The cache holds 0 answers in 0 bytes"):
+    for told in ("The cache holds 1 answers in", "1 answers were forgotten.", "The cache holds 0 answers in"):
         if "forgotten" in told:
             commands.cache_clear("echo")
         else:

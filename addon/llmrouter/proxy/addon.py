@@ -166,13 +166,18 @@ class LLMRouter:
         if self._runtime is None:
             flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))
             return
-        flow.response = flows.error_response(InternalError("The router did not answer."))
+        is_decided = False
         try:
             await self._answer(flow, exchange, self._runtime)
+            is_decided = True
         except RouterError as error:
             flow.response = flows.error_response(error)
         except Exception:  # noqa: BLE001 - the edge, as above
             self._deny(flow)
+        finally:
+            # mitmproxy forwards what has no response, also where this was cancelled.
+            if not is_decided and flow.response is None:
+                flow.response = flows.error_response(InternalError("The router did not answer."))
 
     async def llm_next_chunk(self, body: StreamBody) -> None:
         """Gets the next bytes of a stream; one that cannot go on is broken off, never ended as if it were whole."""
@@ -244,7 +249,7 @@ class LLMRouter:
         exchange = self._exchanges.setdefault(flow.id, Exchange(flow.client_conn.id, is_routed=False))
         exchange.is_routed = False
         flows.put_credentials_back(flow.request, exchange.credentials)
-        flows.take_router_headers(flow.request)
+        flows.drop_router_headers(flow.request)
         exchange.original = flow.request
         flow.request = flows.without_credentials(flow.request)
         flow.request.stream = True
@@ -255,10 +260,9 @@ class LLMRouter:
         call = read_call(flow, exchange, body, runtime.default_model)
         may_pass = settings.unmatched == "passthrough" and not call.preferences.cache.only_if_cached
         if may_pass and not runtime.serves(call):
-            flow.response = None
             self._pass_through(flow)
             return
-        flows.take_router_headers(flow.request)
+        flows.drop_router_headers(flow.request)
         keep = settings.inspection.max_stream_kibibytes * _KIBIBYTE
         answer = await exchange.answer(runtime.gateway, call, keep)
         if answer is None:

@@ -2,11 +2,15 @@
 
 import logging
 import re
+import time
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from mitmproxy import http
+from mitmproxy.net.http import status_codes, url
 
 from llmrouter.call_record import Answer
 from llmrouter.errors import InvalidRequest, RequestTooLarge, RouterError, UnsupportedEncoding
@@ -20,8 +24,14 @@ _SECRET_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "c
 
 
 def make_response(status: int, headers: Mapping[str, str], body: bytes = b"") -> http.Response:
-    """A whole response."""
-    return http.Response.make(status, body, headers=dict(headers))
+    """A whole response; what `http.Response.make` does, without its detours."""
+    fields = [*_fields(headers), (b"content-length", b"%d" % len(body))]
+    reason, now = status_codes.RESPONSES.get(status, "").encode(), time.time()
+    return http.Response(b"HTTP/1.1", status, reason, http.Headers(fields), body, None, now, now)
+
+
+def _fields(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
 
 
 def error_response(error: RouterError) -> http.Response:
@@ -43,7 +53,8 @@ def stream_response(answer: Answer, http_version: str) -> http.Response:
 
 def take_credentials(request: http.Request) -> dict[str, list[str]]:
     """The client's credentials by header name, which the recorded request then no longer holds."""
-    taken = {name: request.headers.get_all(name) for name in _SECRET_HEADERS if name in request.headers}
+    present = {name.lower() for name, _ in request.headers.fields}
+    taken = {name: request.headers.get_all(name) for name in _SECRET_HEADERS if name.encode() in present}
     for name in taken:
         request.headers[name] = REDACTED
     return taken
@@ -62,12 +73,12 @@ def without_credentials(request: http.Request) -> http.Request:
     return shown
 
 
-def take_router_headers(request: http.Request) -> dict[str, str]:
-    """The `x-llmrouter-*` headers, by their names' ends; none of them reaches a provider."""
-    taken: dict[str, str] = {}
-    for name in [name for name in request.headers if name.lower().startswith(ROUTER_HEADER_PREFIX)]:
-        taken[name.lower().removeprefix(ROUTER_HEADER_PREFIX)] = request.headers.pop(name)
-    return taken
+def drop_router_headers(request: http.Request) -> None:
+    """Takes the `x-llmrouter-*` headers out: none of them reaches a provider."""
+    prefix, fields = ROUTER_HEADER_PREFIX.encode(), request.headers.fields
+    kept = tuple(field for field in fields if not field[0].lower().startswith(prefix))
+    if len(kept) < len(fields):
+        request.headers.fields = kept
 
 
 def hide_credentials_in_log(record: logging.LogRecord) -> bool:
@@ -79,15 +90,40 @@ def hide_credentials_in_log(record: logging.LogRecord) -> bool:
 
 def show_upstream_request(flow: http.HTTPFlow, sent: UpstreamRequest) -> None:
     """Makes the recorded request the one that the provider got."""
-    asked = flow.request
-    shown = http.Request.make(sent.method, sent.url, sent.body)
-    for name, value in sent.headers.items():
-        shown.headers[name] = REDACTED if name in _SECRET_HEADERS else value
-    shown.http_version = asked.http_version
-    shown.timestamp_start, shown.timestamp_end = asked.timestamp_start, asked.timestamp_end
-    shown.headers["host"] = urlsplit(sent.url).netloc
+    asked, place = flow.request, _place_of(sent.url)
+    headers = {name: REDACTED if name in _SECRET_HEADERS else value for name, value in sent.headers.items()}
+    told = http.Headers([*_fields(headers), (b"content-length", b"%d" % len(sent.body)), (b"host", place.netloc)])
     # A new object: mitmproxy's connection still reads the framing of the one that the client sent.
-    flow.request = shown
+    flow.request = http.Request(
+        host=place.host,
+        port=place.port,
+        method=sent.method.encode(),
+        scheme=place.scheme,
+        authority=b"",
+        path=place.path,
+        http_version=asked.data.http_version,
+        headers=told,
+        content=sent.body,
+        trailers=None,
+        timestamp_start=asked.timestamp_start,
+        timestamp_end=asked.timestamp_end,
+    )
+
+
+class _Place(NamedTuple):
+    """The parts of a URL, as mitmproxy keeps them."""
+
+    scheme: bytes
+    host: str
+    port: int
+    path: bytes
+    netloc: bytes
+
+
+@lru_cache(maxsize=256)
+def _place_of(address: str) -> _Place:
+    scheme, host, port, path = url.parse(address)
+    return _Place(scheme, host.decode("idna"), port, path, urlsplit(address).netloc.encode())
 
 
 _WITHOUT_PROVIDER = {CacheUse.HIT: "from the cache", CacheUse.SHARED: "shared with an identical request"}

@@ -27,20 +27,17 @@ class _Endpoint(Protocol):
 _MODULES: tuple[_Endpoint, ...] = (chat, completions, embeddings)
 _ENDPOINTS = {endpoint.PATH: endpoint for endpoint in _MODULES}
 _OPENAI_HEADERS = ("openai-organization", "openai-project")
+_READ = frozenset({b"cache-control", *(name.encode() for name in _OPENAI_HEADERS)})
+_OUR_PREFIX = flows.ROUTER_HEADER_PREFIX.encode()
 
 
 def read_call(flow: http.HTTPFlow, exchange: Exchange, body: bytes, default_model: str) -> Call:
     """The call of a client's request; raises `InvalidRequest` where its body or a header of ours makes no sense."""
-    headers = flow.request.headers
+    told = _told(flow.request)
     authorization = next(iter(exchange.credentials.get("authorization", ())), None)
-    openai = {name: headers[name] for name in _OPENAI_HEADERS if name in headers}
+    openai = {name: told[name] for name in _OPENAI_HEADERS if name in told}
     caller = Caller(SecretStr(authorization) if authorization else None, openai)
-    asked = {
-        name.lower().removeprefix(flows.ROUTER_HEADER_PREFIX): value
-        for name, value in headers.items()
-        if name.lower().startswith(flows.ROUTER_HEADER_PREFIX)
-    }
-    preferences = _read_preferences(asked, headers.get("cache-control"))
+    preferences = _read_preferences(told)
     id = f"req-{uuid.uuid4().hex}"
     endpoint = _ENDPOINTS[path_of(flow.request)]
     return endpoint.parse(body, default_model, id=id, caller=caller, preferences=preferences)
@@ -56,11 +53,22 @@ def path_of(request: http.Request) -> str:
     return request.path.split("?", 1)[0]
 
 
-def _read_preferences(asked: dict[str, str], cache_control: str | None) -> Preferences:
-    cost = asked.get("max-cost-usd")
+def _told(request: http.Request) -> dict[str, str]:
+    """The headers that say something to the router, by their lower-case names."""
+    told: dict[str, str] = {}
+    for name, value in request.headers.fields:
+        lower = name.lower()
+        if lower in _READ or lower.startswith(_OUR_PREFIX):
+            key, text = lower.decode("ascii", "replace"), value.decode("utf-8", "surrogateescape")
+            told[key] = f"{told[key]}, {text}" if key in told else text
+    return told
+
+
+def _read_preferences(told: dict[str, str]) -> Preferences:
+    cost = told.get("x-llmrouter-max-cost-usd")
     try:
         max_cost_usd = None if cost is None else float(cost)
     except ValueError:
         raise InvalidRequest(f"'x-llmrouter-max-cost-usd' must be a number of US dollars, not {cost!r}.") from None
-    cache = read_wishes(asked.get("cache"), cache_control)
-    return Preferences(asked.get("provider"), asked.get("policy"), cache, max_cost_usd)
+    cache = read_wishes(told.get("x-llmrouter-cache"), told.get("cache-control"))
+    return Preferences(told.get("x-llmrouter-provider"), told.get("x-llmrouter-policy"), cache, max_cost_usd)

@@ -501,6 +501,20 @@ async def test_a_file_keeps_answers_over_a_restart(
     assert b"key-of-the-app" not in (tmp_path / "cache.db").read_bytes()
 
 
+async def test_a_name_that_stands_for_another_server_has_no_answers_of_the_earlier_one(tmp_path: Path) -> None:
+    async with (
+        FakeProvider(default=Answer("one")) as first,
+        FakeProvider(default=Answer("two")) as second,
+        gateway(tmp_path, provider("good", first)) as router,
+    ):
+        await router.ask(temperature=0)
+        file = tmp_path / "providers.yaml"
+        file.write_text(file.read_text().replace(first.base_url, second.base_url))
+        assert router.runtime.reload_if_changed() is True
+        told = await router.ask(temperature=0)
+        assert (cache_header(told), told.json["choices"][0]["message"]["content"]) == ("miss", "two")
+
+
 async def test_the_cache_can_be_turned_off_and_on_while_it_runs(tmp_path: Path) -> None:
     async with FakeProvider() as good, gateway(tmp_path, provider("good", good)) as router:
         await router.ask(temperature=0)

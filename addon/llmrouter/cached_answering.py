@@ -88,11 +88,16 @@ class CachedAnswering:
             kept.sort(key=lambda one: rank[one.target])
         for one in kept:
             entry = decode(one.data) if most_s is None or one.age_s <= most_s else None
-            if entry is not None and entry.target == one.target:
+            if entry is not None and entry.target == one.target and self._accepts(entry):
                 answer = self._replayed(entry, one.age_s, CacheUse.HIT)
                 if answer is not None:
                     return answer
         return None
+
+    def _accepts(self, entry: Entry) -> bool:
+        """Whether its target may answer this call, and its name still stands for the same server."""
+        target = self._targets.get(entry.target)
+        return target is not None and target.base_url == entry.place
 
     def _replayed(self, entry: Entry, age_s: float, use: CacheUse) -> Answer | None:
         """A kept or shared answer as this client wants it; it costs nothing, and saves the full price.
@@ -251,12 +256,12 @@ class CachedAnswering:
     async def _take_seat(self, flight: Flight[Answer, Entry], seat: Seat[Answer, Entry]) -> Answer | None:
         if not self._call.stream or flight.way != self._way:
             entry = await seat.result()
-            if entry is None or entry.target not in self._targets:
+            if entry is None or not self._accepts(entry):
                 return None
             return self._replayed(entry, 0.0, CacheUse.SHARED)
         target = (await seat.head()).target
         is_lost = flight.has_ended and not flight.is_whole
-        if target is None or target.key not in self._targets or is_lost:
+        if target is None or self._targets.get(target.key) is not target or is_lost:
             seat.leave()
             return None
         self._record.decision.cache = CacheUse.SHARED
@@ -318,4 +323,4 @@ class _Listener:
         self.is_whole = True
         reply = reply or self._collector.reply()
         if reply is not None and len(reply.data) <= _MOST_BYTES:
-            self.entry = Entry(reply.data, reply.usage, cost_usd, self._wall, target.key)
+            self.entry = Entry(reply.data, reply.usage, cost_usd, self._wall, target.key, target.base_url)

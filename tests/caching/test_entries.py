@@ -19,8 +19,9 @@ ENTRIES = st.builds(
     cost_usd=st.none() | st.floats(0, 1e6),
     created=st.floats(0, 1e11),
     target=st.text(),
+    place=st.text(),
 )
-ENTRY = Entry(b'{"id":"c1"}' * 200, Usage(10, 20, 3, 4, 5), 0.25, 1_795_000_000.5, "groq/llama")
+ENTRY = Entry(b'{"id":"c1"}' * 200, Usage(10, 20, 3, 4, 5), 0.25, 1_795_000_000.5, "groq/llama", "https://groq.test/v1")
 
 
 @given(ENTRIES, st.booleans())

@@ -30,7 +30,7 @@ class Entry:
     """One answer: `completion` is the whole of it as chat completion JSON, as the client got it.
 
     `cost_usd` is what it cost when it was made, None where that is unknown; `created` is Unix seconds; `target` is
-    "provider/model".
+    "provider/model", and `place` the address that it had then.
     """
 
     completion: bytes
@@ -38,6 +38,7 @@ class Entry:
     cost_usd: float | None
     created: float
     target: str
+    place: str = ""
 
 
 class _Meta(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -45,6 +46,7 @@ class _Meta(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fals
     created: float
     cost_usd: float | None
     usage: tuple[int, int, int, int, int] | None
+    place: str
 
 
 _write_meta = msgspec.msgpack.Encoder().encode
@@ -53,7 +55,7 @@ _read_meta = msgspec.msgpack.Decoder(_Meta).decode
 
 def encode(entry: Entry, compress: bool = False) -> bytes:
     """An entry as bytes, its completion compressed with zstd where that is wanted and makes it smaller."""
-    meta = _write_meta(_Meta(entry.target, entry.created, entry.cost_usd, _counts(entry.usage)))
+    meta = _write_meta(_Meta(entry.target, entry.created, entry.cost_usd, _counts(entry.usage), entry.place))
     body, form = entry.completion, _PLAIN
     if compress and len(body) >= _LEAST_COMPRESSED:
         # A compressor of its own for each entry, for one must not be shared between threads.
@@ -85,7 +87,7 @@ def decode(data: bytes) -> Entry | None:
     if body is None:
         return None
     usage = None if meta.usage is None else Usage(*meta.usage)
-    return Entry(body, usage, meta.cost_usd, meta.created, meta.target)
+    return Entry(body, usage, meta.cost_usd, meta.created, meta.target, meta.place)
 
 
 def _counts(usage: Usage | None) -> tuple[int, int, int, int, int] | None:

@@ -193,6 +193,14 @@ async def test_log_probabilities_of_a_text_completion_stay_as_they_are(tmp_path:
     assert told.json["choices"][0]["logprobs"] == LOGPROBS
 
 
+async def test_a_prompt_that_is_too_long_is_not_sent_and_several_short_ones_are(tmp_path: Path) -> None:
+    models = [{"id": "m", "serves": ["*"], "context_window": 100}]
+    async with FakeProvider(default=Text()) as text, gateway(tmp_path, native("text", text, models=models)) as router:
+        assert (await ask(router, "word " * 500)).json["error"]["code"] == "context_length_exceeded"
+        assert (await ask(router, ["word " * 50] * 10)).answer.status == 200
+        assert len(text.requests) == 1
+
+
 @pytest.mark.parametrize(("first", "second"), [(False, True), (True, False), (True, True)])
 async def test_equal_prompts_are_answered_from_the_cache(first: bool, second: bool, tmp_path: Path) -> None:
     async with FakeProvider(default=Text()) as text, gateway(tmp_path, native("text", text)) as router:

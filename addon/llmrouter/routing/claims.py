@@ -24,6 +24,11 @@ class Claim:
         self._ticket: Ticket | None = None
         self._reservation: Reservation | None = None
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether any target has limits."""
+        return self._book.has_limits
+
     def check(self, target: Target, now: float) -> QuotaVerdict:
         """Whether the call may go to a target now, in its turn."""
         if not self._book.is_limited(target):

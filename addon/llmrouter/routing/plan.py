@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from llmrouter.calls import Call, Endpoint
+from llmrouter.chat_members import SEVERAL_PROMPTS
 from llmrouter.errors import InvalidRequest
 from llmrouter.routing.breaker import BreakerState
 from llmrouter.routing.catalog import LONGEST_NAME, Catalogue
@@ -157,21 +158,26 @@ class Router:
         health, sheet_of, tokens_at, check = self._health, self.prices.sheet, expectation.tokens_at, claim.check
         (now, wall), is_stream, limit_usd = moment, call.stream, call.preferences.max_cost_usd
         some_rest = health.has_resting_providers(now)
+        has_limits = claim.has_limits
         # A batch of texts may be longer than any window, which holds for each of them.
-        is_chat = call.endpoint is Endpoint.CHAT_COMPLETIONS
+        is_one = call.endpoint is not Endpoint.EMBEDDINGS and SEVERAL_PROMPTS not in call.members
         fit: list[Candidate] = []
         left_out: list[LeftOut] = []
         for position, target in able:
             given, cached, made, least = tokens_at(target)
             sheet, condition = sheet_of(target), health.condition(target)
             cost_usd = None if sheet is None else sheet.estimate_usd(given, cached, made, wall)
-            left = (is_chat and refuse_long(target, least)) or refuse_dear(limit_usd, cost_usd)
-            if condition is not None and condition.unsupported:
-                left = left or refuse_refused(call, health.unsupported(target, now))
+            left = None
+            if is_one and target.context_window is not None and least > target.context_window:
+                left = refuse_long(target, least)
+            elif limit_usd is not None:
+                left = refuse_dear(limit_usd, cost_usd)
+            if left is None and condition is not None and condition.unsupported:
+                left = refuse_refused(call, health.unsupported(target, now))
             if left is not None:
                 left_out.append(LeftOut(target, *left))
                 continue
-            quota = check(target, now)
+            quota = check(target, now) if has_limits else FREE
             if some_rest or quota is not FREE or (condition is not None and condition.is_disturbed):
                 reason = _resting(health, target, now) or _over_quota(target, quota, now)
                 if reason is not None:

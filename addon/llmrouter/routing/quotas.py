@@ -125,6 +125,11 @@ class QuotaBook:
         for allowance in self._allowances.values():
             allowance.line.wake_first()
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether any target has limits."""
+        return bool(self._accounts)
+
     def is_limited(self, target: Target) -> bool:
         """Whether any limit holds for a target."""
         return target.key in self._accounts

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.provider import RESET, Behaviour, CloseBeforeReply, FakeProvider, Stall, Status, StreamSteps, sse_chunk
+from llmrouter.calls import Preferences
+from tests.fakes.provider import (
+    RESET,
+    Behaviour,
+    CloseBeforeReply,
+    FakeProvider,
+    Stall,
+    Status,
+    StreamSteps,
+    completion,
+    sse_chunk,
+)
 from tests.gateways import GatewayUnderTest, gateway, provider
 
 FREE: dict[str, Any] = {"input": 0, "output": 0}
@@ -202,3 +213,50 @@ async def test_waiting_is_left_to_the_cheaper_target_only_as_long_as_allowed(tmp
             providers = [(await router.ask()).answer.headers["x-llmrouter-provider"] for _ in range(2)]
 
         assert providers == ["cheap", "dear"]
+
+
+async def test_one_long_answer_shuts_nobody_out(tmp_path: Path) -> None:
+    """What answers are guessed to take never says that a request is too large for a limit."""
+    long = Status(200, completion("long") | {"usage": {"prompt_tokens": 7, "completion_tokens": 30_000}})
+    async with (
+        FakeProvider(default=long) as large,
+        FakeProvider() as small,
+        gateway(
+            tmp_path,
+            provider("small", small, limits={"tpm": 6000, "rpm": 1}),
+            provider("large", large),
+        ) as router,
+    ):
+        told = [await router.ask() for _ in range(3)]
+        assert [one.answer.headers["x-llmrouter-provider"] for one in told] == ["small", "large", "large"]
+        assert "used up for" in reason(router)
+
+
+async def test_what_a_client_allows_itself_is_reserved_in_dollars_too(tmp_path: Path) -> None:
+    """Calls under way together spend no more than the day allows, if each uses all that it may."""
+    models = [{"id": "m", "serves": ["*"], "price": {"input": 0, "output": 10}}]
+    async with FakeProvider(default=Stall()) as dear, FakeProvider() as other:
+        limited = provider("dear", dear, models=models, limits={"usd_per_day": 1})
+        async with gateway(tmp_path, limited, provider("other", other)) as router:
+            calls = [asyncio.create_task(router.ask(max_tokens=30_000)) for _ in range(8)]
+            await other.wait_for_requests(5)
+            assert len(dear.requests) == 3
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_what_a_request_may_cost_counts_all_that_it_may_make(tmp_path: Path) -> None:
+    models = [{"id": "m", "serves": ["*"], "price": {"input": 0, "output": 10}}]
+    async with FakeProvider() as dear, gateway(tmp_path, provider("dear", dear, models=models)) as router:
+        allowed = Preferences(max_cost_usd=0.01)
+        assert (await router.ask(preferences=allowed, max_tokens=100_000)).answer.status == 404
+        assert (await router.ask(preferences=allowed, max_tokens=900)).answer.status == 200
+
+
+async def test_what_was_never_connected_is_given_back(tmp_path: Path) -> None:
+    nobody = provider("nobody", "http://127.0.0.1:1/v1", limits={"rpd": 1})
+    async with FakeProvider() as good, gateway(tmp_path, nobody, provider("good", good)) as router:
+        for _ in range(2):
+            assert (await router.ask()).answer.status == 200
+            assert router.outcomes[0] == ("nobody", "unreachable")

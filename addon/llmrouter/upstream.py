@@ -104,7 +104,7 @@ class Upstream:
             async with asyncio.timeout(patience_s):
                 response = await self._request(request, timeouts)
         except aiohttp.ConnectionTimeoutError as error:
-            raise AttemptFailed(Outcome.TIMED_OUT, f"no connection within {timeouts.connect:.3g} s") from error
+            raise AttemptFailed(Outcome.UNREACHABLE, f"no connection within {timeouts.connect:.3g} s") from error
         except TimeoutError:
             raise AttemptFailed(Outcome.TIMED_OUT, f"no reply within {patience_s:.3g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -134,6 +134,7 @@ def test_a_policy_of_ones_own_that_fails_is_told(config: str) -> None:
         (["--messages", "@/nowhere.json"], "--messages: /nowhere.json cannot be read"),
         (["--tools", "{"], "--tools is not valid JSON"),
         (["--messages", "[]"], "'messages' is empty"),
+        (["--request", "[1]"], "--request must be a JSON object"),
         (["--policy", "luck"], "'x-llmrouter-policy' names no policy: 'luck'"),
     ],
 )

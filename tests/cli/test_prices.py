@@ -211,3 +211,15 @@ def test_no_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run()
     assert result.stdout == "There are no targets.\n"
     assert result.stderr == "Provider groq is left out: GROQ_API_KEY is not set.\n"
+
+
+def test_without_a_configuration_the_prices_are_those_of_the_catalog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LLMROUTER_CONFIG", raising=False)
+    for name in ("GROQ_API_KEY", "OPENROUTER_API_KEY", "NVIDIA_NIM_KEY"):
+        monkeypatch.setenv(name, "key")
+    result = CliRunner().invoke(prices)
+    assert result.exit_code == 0, result.output
+    assert "groq/" in result.output

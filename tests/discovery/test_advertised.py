@@ -161,3 +161,9 @@ def test_odd_entries_are_left_out_and_hurt_no_others(provider: str) -> None:
 def test_odd_windows_are_not_known() -> None:
     for window in (0, -1, True, "4096", None, 10**12, float("inf"), float("nan")):
         assert read_one("groq", {"id": "m", "context_window": window}).context_window is None
+
+
+@pytest.mark.parametrize("id", ["bad id 20b", "a\u202eb-20b", "a\x00b", "", "x" * 300])
+def test_names_that_are_none_are_left_out(id: str) -> None:
+    models = read_advertised("openai_compatible", {"data": [{"id": id}, {"id": "good-20b"}]})
+    assert [model.id for model in models] == ["good-20b"]

@@ -104,3 +104,11 @@ async def test_a_copy_that_cannot_be_kept_is_told_and_the_index_used(tmp_path: P
         fetched = await IndexSource(f"{server.base_url}/index.json", tmp_path / "state").refresh()
     assert fetched is not None and fetched.index == INDEX
     assert fetched.warning is not None and "cannot be kept" in fetched.warning
+
+
+async def test_an_index_of_no_use_is_neither_taken_nor_kept(tmp_path: Path) -> None:
+    async with FakeProvider(default=GOOD) as server:
+        source = IndexSource(f"{server.base_url}/index.json", tmp_path)
+        with pytest.raises(IndexUnavailable, match="no model in it can be used with these providers and keys"):
+            await source.refresh(lambda index: index != INDEX)
+    assert source.at_start().index == shipped_index()

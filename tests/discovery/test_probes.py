@@ -81,3 +81,11 @@ async def test_a_key_that_cannot_be_sent_is_not_logged(caplog: pytest.LogCapture
         await probe(client, [target], health, lambda: 1.0)
     assert "secret" not in caplog.text
     assert health.figures(target, 1).error_rate == 1.0
+
+
+async def test_a_provider_that_has_no_list_of_models_is_there() -> None:
+    async with FakeProvider(default=Status(501)) as fake:
+        health, target = HealthBook(), at(fake)
+        for _ in range(5):
+            await probe_once(health, target)
+        assert health.breaker(target).state(1) is BreakerState.CLOSED

@@ -127,3 +127,19 @@ MEMBERS: dict[str, tuple[dict[str, Any], set[str]]] = {
 def test_the_members_that_ask_for_something(members: dict[str, Any], expected: set[str]) -> None:
     """Null and OpenAI's own defaults ask for nothing."""
     assert parse(**members).members == expected
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("limit", [0, -1, -(10**15)])
+def test_a_limit_of_no_tokens_is_refused(name: str, limit: int) -> None:
+    """It would count as money given back."""
+    body = json.dumps({"messages": [{"role": "user", "content": "a"}], name: limit}).encode()
+    with pytest.raises(InvalidRequest, match=f"'{name}' must be at least 1"):
+        chat.parse(body, "m", id="req-1", caller=Caller(), preferences=Preferences())
+
+
+def test_a_limit_without_measure_is_counted_with_measure() -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "a"}], "max_tokens": 2**62}).encode()
+    call = chat.parse(body, "m", id="req-1", caller=Caller(), preferences=Preferences())
+    assert call.max_output_tokens == 10_000_000
+    assert str(2**62).encode() in call.body.encode({})

@@ -152,3 +152,9 @@ def test_an_address_takes_its_parts_from_the_environment() -> None:
     without = catalogue_of(provider, environ={"PLACED_API_KEY": "key-of-p", "PLACE_A": "here"})
     assert without.targets == ()
     assert without.warnings == ("Provider p is left out: PLACE_B, part of its address, is not set.",)
+
+
+def test_a_route_matches_however_a_client_spells_the_name() -> None:
+    """A demand on prompts would be avoided else."""
+    catalogue = catalogue_of(echo("e"), routes=[{"model": "gpt-4o*", "min_quality": 0.9}])
+    assert catalogue.candidates("GPT-4o-mini").route is catalogue.candidates("gpt-4o-mini").route is not None

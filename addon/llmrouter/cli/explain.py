@@ -58,7 +58,7 @@ def explain(
 ) -> None:
     """Prints the plan for a request: every target, its estimate, why it is in and why it is out."""
     try:
-        body = _json(whole, "--request") if whole else _body(messages, tools)
+        body = _request(whole) if whole else _body(messages, tools)
         if model is not None:
             body["model"] = model
         call = chat.parse(
@@ -103,6 +103,14 @@ def _settings(config_file: Path | None) -> tuple[Settings, Mapping[str, Policy]]
         )
     custom = CustomPolicies(found.parent, Counter())
     return load_settings(found, BRANDS, custom.load), custom.policies
+
+
+def _request(value: str) -> dict[str, Any]:
+    """The whole request of the option."""
+    body = _json(value, "--request")
+    if not isinstance(body, dict):
+        raise click.UsageError("--request must be a JSON object, such as a body of /v1/chat/completions.")
+    return body
 
 
 def _body(messages: str, tools: str | None) -> dict[str, Any]:

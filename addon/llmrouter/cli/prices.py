@@ -14,6 +14,7 @@ from llmrouter.brands import BRANDS
 from llmrouter.clock import Clock
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
 from llmrouter.discovery.refresh import PriceRefresh, listing_client
+from llmrouter.discovery.unconfigured import settings_at_start
 from llmrouter.routing.catalog import build_targets
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.price_sheets import Hours, Override, PriceSheet
@@ -33,11 +34,11 @@ def prices(as_json: bool, refresh: bool, config_file: Path | None) -> None:
     """Prints what each target costs, in US dollars per million tokens.
 
     A price is the configured one, else what the provider listed when it was last asked, else that of a price library.
-    Without --refresh nobody is asked.
+    Without --refresh nobody is asked. Without a configuration the targets are those of the catalog.
     """
-    file = config_file or find_config("", os.environ) or Path("config/providers.yaml")
     try:
-        settings = load_settings(file, BRANDS)
+        file = config_file or find_config("", os.environ)
+        settings = settings_at_start(os.environ)[0].settings if file is None else load_settings(file, BRANDS)
     except SettingsError as error:
         click.echo(str(error), err=True)
         sys.exit(1)

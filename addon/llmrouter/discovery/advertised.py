@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from llmrouter.calls import Need
+from llmrouter.discovery.model_index import is_name
 
-_LONGEST_ID = 256
 _LONGEST_PRICE = 40
 _NO_CHAT = re.compile(
     r"whisper|tts|orpheus|embed|rerank|retriev|guard|safety|safeguard|moderation|reward|ocr|transcri|"
@@ -62,7 +62,7 @@ def read_advertised(provider: str, document: Any) -> tuple[Advertised, ...]:
     found: dict[str, Advertised] = {}
     for entry in _entries(document):
         model = read(entry)
-        if model is not None and 0 < len(model.id) <= _LONGEST_ID and not _NO_CHAT.search(model.id.lower()):
+        if model is not None and is_name(model.id) and not _NO_CHAT.search(model.id.lower()):
             found.setdefault(model.id, model)
     return tuple(found.values())
 

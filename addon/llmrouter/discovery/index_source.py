@@ -7,7 +7,7 @@ for the network. An index that is too late, too large or wrong changes nothing, 
 import asyncio
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -69,10 +69,11 @@ class IndexSource:
             warning = f"The kept copy of the model index, {self.kept}, cannot be used: {_reason(error)}"
             return LoadedIndex(shipped.index, shipped.origin, warning)
 
-    async def refresh(self) -> LoadedIndex | None:
+    async def refresh(self, is_useful: Callable[[ModelIndex], bool] = lambda _: True) -> LoadedIndex | None:
         """The index at the URL, which is kept on disk, too; None where there is no URL.
 
-        Raises `IndexUnavailable`. A copy that cannot be written is told in `warning`.
+        One that is not useful, as `is_useful` says on a thread, is neither taken nor kept. Raises `IndexUnavailable`.
+        A copy that cannot be written is told in `warning`.
         """
         if not self.url:
             return None
@@ -84,6 +85,8 @@ class IndexSource:
             raise self._unavailable(f"it did not come within {self._timeout_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ModelIndexError) as error:
             raise self._unavailable(_reason(error)) from error
+        if not await asyncio.to_thread(is_useful, index):
+            raise self._unavailable("no model in it can be used with these providers and keys")
         warning = None
         try:
             await asyncio.to_thread(self._keep, text)

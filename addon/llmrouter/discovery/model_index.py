@@ -5,7 +5,6 @@ and may be fetched from LLMROUTER_MODEL_INDEX_URL. Keys that are not known are i
 readable; another `version` is refused.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
@@ -26,8 +25,13 @@ class ModelIndexError(Exception):
     """A file that is no model index; the message names every place that is wrong, up to ten."""
 
 
+def is_name(name: str) -> bool:
+    """Whether a model may be called so: signs that cannot be seen, or turn the text around, are in no name."""
+    return 0 < len(name) <= _LONGEST_NAME and name.isprintable() and " " not in name
+
+
 def _check_name(name: str) -> str:
-    if not 0 < len(name) <= _LONGEST_NAME or re.search(r"[\s\x00-\x1f\x7f]", name):
+    if not is_name(name):
         raise ValueError(f"a name of 1 to {_LONGEST_NAME} characters without spaces is needed")
     return name
 

@@ -46,6 +46,9 @@ def probe_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
 
 
+_NO_SUCH_LIST = httpx.codes.NOT_IMPLEMENTED
+
+
 async def probe(client: httpx.AsyncClient, targets: Iterable[Target], health: Health, now: Callable[[], float]) -> None:
     """Asks every provider once, some at a time, and notes what came of it; `now` tells monotonic seconds."""
     places = asyncio.Semaphore(_MOST_AT_ONCE)
@@ -63,7 +66,7 @@ async def probe(client: httpx.AsyncClient, targets: Iterable[Target], health: He
 
 
 async def _is_there(client: httpx.AsyncClient, target: Target) -> bool:
-    """Whether anything but a failure of its own comes back; a refusal does, too."""
+    """Whether anything but a failure of its own comes back; a refusal does, too, and so does having no such list."""
     brand = target.brand
     headers = {**dict(brand.headers), **target.extra_headers}
     if target.credential is not None:
@@ -71,7 +74,7 @@ async def _is_there(client: httpx.AsyncClient, target: Target) -> bool:
         headers[brand.key_header] = f"Bearer {key}" if brand.key_header == "authorization" else key
     try:
         async with client.stream("GET", f"{target.base_url.rstrip('/')}/models", headers=headers) as reply:
-            return reply.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+            return reply.status_code < httpx.codes.INTERNAL_SERVER_ERROR or reply.status_code == _NO_SUCH_LIST
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         # Only its kind: httpx quotes a header that cannot be sent, and one of them holds the key.
         logger.info("%s could not be reached by a probe (%s).", target.provider, type(error).__name__)

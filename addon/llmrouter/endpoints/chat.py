@@ -5,7 +5,7 @@ from typing import Any
 
 from llmrouter.calls import Beginnings, Call, Caller, Endpoint, JsonObject, Need, Preferences
 from llmrouter.chat_members import DEFAULTS
-from llmrouter.endpoints.request_members import expect, kind_of, read, read_object
+from llmrouter.endpoints.request_members import expect, expect_limit, kind_of, read, read_object
 from llmrouter.errors import InvalidRequest
 from llmrouter.replies import Chunk
 
@@ -30,7 +30,7 @@ def parse(body: bytes, default_model: str, *, id: str, caller: Caller, preferenc
     options = expect(fields, "stream_options", dict, "an object") or {}
     if options and not stream:
         raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
-    limits = [expect(fields, name, int, "an integer") for name in ("max_completion_tokens", "max_tokens")]
+    limits = [expect_limit(fields, name) for name in ("max_completion_tokens", "max_tokens")]
     return Call(
         id=id,
         endpoint=Endpoint.CHAT_COMPLETIONS,

@@ -10,7 +10,7 @@ import orjson
 from llmrouter.calls import Call, Caller, Endpoint, JsonObject, Need, Preferences
 from llmrouter.chat_members import SEVERAL_PROMPTS, TEXT_ONLY, TOKEN_PROMPT
 from llmrouter.endpoints.chat import asked_members
-from llmrouter.endpoints.request_members import expect, kind_of, read, read_object
+from llmrouter.endpoints.request_members import expect, expect_limit, kind_of, read, read_object
 from llmrouter.errors import InvalidRequest
 from llmrouter.replies import Chunk
 
@@ -48,7 +48,7 @@ def parse(body: bytes, default_model: str, *, id: str, caller: Caller, preferenc
         needs=_needs(sent, count),
         members=_members(sent, prompts, best_of),
         input_characters=sum(len(p) if isinstance(p, str) else len(p) * _CHARACTERS_PER_TOKEN for p in prompts),
-        max_output_tokens=expect(sent, "max_tokens", int, "an integer"),
+        max_output_tokens=expect_limit(sent, "max_tokens", 0),
         caller=caller,
         preferences=preferences,
     )

@@ -54,3 +54,17 @@ def kind_of(value: Any) -> str:
             return "an array"
         case _:
             return "an object"
+
+
+# More than any model makes: what is counted with must stay a sensible number.
+_MOST_TOKENS = 10_000_000
+
+
+def expect_limit(fields: JsonObject, name: str, least: int = 1) -> int | None:
+    """A limit of tokens, None where there is none; raises `InvalidRequest` below what OpenAI takes."""
+    value: int | None = expect(fields, name, int, "an integer")
+    if value is None:
+        return None
+    if value < least:
+        raise InvalidRequest(f"'{name}' must be at least {least}, not {max(value, -_MOST_TOKENS)}.", param=name)
+    return min(value, _MOST_TOKENS)

@@ -19,6 +19,7 @@ from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http import HttpLayer
 
 from llmrouter.call_record import Answer
+from llmrouter.calls import Call
 from llmrouter.endpoints import models
 from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError
 from llmrouter.proxy import flows, tunnels
@@ -258,8 +259,7 @@ class LLMRouter:
         settings = runtime.settings
         body = flows.decoded_body(flow.request, exchange.max_body_bytes)
         call = read_call(flow, exchange, body, runtime.default_model)
-        may_pass = settings.unmatched == "passthrough" and not call.preferences.cache.only_if_cached
-        if may_pass and not runtime.serves(call):
+        if settings.unmatched == "passthrough" and not _demands_something(call) and not runtime.serves(call):
             self._pass_through(flow)
             return
         flows.drop_router_headers(flow.request)
@@ -348,6 +348,12 @@ class LLMRouter:
         if runtime.settings.intercept != hosts:
             self._prepare_ca()
             ctx.master.addons.get("tlsconfig").configure({"confdir"})
+
+
+def _demands_something(call: Call) -> bool:
+    """Whether the client asked something of the router that OpenAI would not heed."""
+    asked = call.preferences
+    return asked.cache.only_if_cached or (asked.provider, asked.policy, asked.max_cost_usd) != (None, None, None)
 
 
 def _replace_http_layers(next_layer: layer.NextLayer, edge: Edge) -> None:

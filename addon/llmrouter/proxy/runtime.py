@@ -17,6 +17,7 @@ from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.custom_policies.policy import Failures
 from llmrouter.discovery.index_source import IndexSource, IndexUnavailable, LoadedIndex
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
+from llmrouter.discovery.model_index import ModelIndex
 from llmrouter.discovery.probes import probe, probe_client
 from llmrouter.discovery.refresh import PriceRefresh
 from llmrouter.discovery.unconfigured import STATE, settings_from
@@ -159,12 +160,16 @@ class Runtime:
         if self.config is not None:
             return
         try:
-            loaded = await self._source.refresh()
+            loaded = await self._source.refresh(self._is_useful)
         except IndexUnavailable as error:
             logger.warning("%s", error)
             return
         if loaded is not None and (settings := self._from_catalog(loaded)) != self.settings:
             self._take_over(settings)
+
+    def _is_useful(self, index: ModelIndex) -> bool:
+        """Whether an index gives any target, where the one in force does."""
+        return bool(settings_from(LoadedIndex(index, ""), self._environ).settings.providers) or not self.target_keys
 
     def _remember(self, targets: tuple[Target, ...]) -> None:
         """Takes over what an earlier run knew of targets and has counted."""

@@ -46,7 +46,9 @@ class Catalogue:
         return found
 
     def _find(self, requested: str) -> Candidates:
-        route = next((route for route in self._routes if fnmatchcase(requested, route.model)), None)
+        # A demand of a route must not depend on how a client spells the name.
+        name = requested.lower()
+        route = next((route for route in self._routes if fnmatchcase(name, route.model.lower())), None)
         if route is not None and route.use:
             return Candidates(tuple(t for t in self.targets if _matches(t.key, route.use)), route)
         return Candidates(tuple(t for t in self.targets if _matches(requested, t.serves)), route)

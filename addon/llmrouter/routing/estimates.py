@@ -85,7 +85,7 @@ class Expected(NamedTuple):
 class Expectation:
     """What one call is expected to use anywhere, made once for each plan.
 
-    `most_output_tokens` is the client's own limit, or what is expected where it has none.
+    `most_output_tokens` is the client's own limit, or what is expected where it has none; `is_limited` tells which.
     """
 
     characters: int
@@ -94,6 +94,7 @@ class Expectation:
     held: Mapping[str, int]
     caches: PromptCaches
     ratios: Mapping[str, _Ratio]
+    is_limited: bool = False
     _unlearned: tuple[float, float, float, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -137,6 +138,7 @@ class EstimateBook:
             held=self._caches.held(call.beginnings.found, call.caller, now),
             caches=self._caches,
             ratios=self._ratios,
+            is_limited=limit is not None,
         )
 
     def learn(self, target: Target, call: Call, usage: Usage, now: float) -> None:

@@ -128,11 +128,16 @@ class Router:
         return shortlist, self._choose_policy(call, shortlist.route)
 
     def ask(self, expectation: Expectation, target: Target, wall: float) -> Ask:
-        """What a call asks of a target's quotas: the tokens that it may come to, and the dollars it is expected to
-        cost."""
-        expected, sheet = expectation.at(target), self.prices.sheet(target)
-        tokens = round(expected.input_tokens + expectation.most_output_tokens)
-        return Ask(tokens, None if sheet is None else sheet.estimate_usd(*expected[:3], wall))
+        """What a call asks of a target's quotas: the most that it may use where the client set a limit, else what it is
+        expected to."""
+        given, cached, _, _ = expectation.tokens_at(target)
+        most, sheet = expectation.most_output_tokens, self.prices.sheet(target)
+        tokens = round(given + most)
+        usd = None if sheet is None else sheet.estimate_usd(given, cached, most, wall)
+        if expectation.is_limited:
+            return Ask(tokens, usd)
+        sure_usd = None if sheet is None else sheet.estimate_usd(given, cached, 0.0, wall)
+        return Ask(tokens, usd, round(given), sure_usd)
 
     def _choose_policy(self, call: Call, route: RouteSettings | None) -> str:
         name = call.preferences.policy
@@ -161,6 +166,7 @@ class Router:
         has_limits = claim.has_limits
         # A batch of texts may be longer than any window, which holds for each of them.
         is_one = call.endpoint is not Endpoint.EMBEDDINGS and SEVERAL_PROMPTS not in call.members
+        most_made = expectation.most_output_tokens
         fit: list[Candidate] = []
         left_out: list[LeftOut] = []
         for position, target in able:
@@ -171,7 +177,9 @@ class Router:
             if is_one and target.context_window is not None and least > target.context_window:
                 left = refuse_long(target, least)
             elif limit_usd is not None:
-                left = refuse_dear(limit_usd, cost_usd)
+                # What the client allows is the most that the answer may cost, where it also says how long that may be.
+                most_usd = None if sheet is None else sheet.estimate_usd(given, cached, most_made, wall)
+                left = refuse_dear(limit_usd, most_usd)
             if left is None and condition is not None and condition.unsupported:
                 left = refuse_refused(call, health.unsupported(target, now))
             if left is not None:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from llmrouter.errors import Outcome
 from llmrouter.replies import Usage
-from llmrouter.routing.allowances import NANODOLLARS_PER_USD, Allowance, Booking, Shortage
+from llmrouter.routing.allowances import NANODOLLARS_PER_USD, UNLIMITED, Allowance, Booking, Shortage
 from llmrouter.routing.waiting import Ticket
 from llmrouter.routing.windows import Amounts, Period
 from llmrouter.settings.model import LimitSettings, Settings
@@ -58,10 +58,16 @@ FREE = QuotaVerdict(QuotaState.FREE)
 
 
 class Ask(NamedTuple):
-    """What a request will use, by estimate: tokens of input and output together, and US dollars (None: not known)."""
+    """What a request will use, by estimate: tokens of input and output together, and US dollars (None: not known).
+
+    `sure_tokens` and `sure_usd` are the part that is no guess (None: all of it): a guess alone never says that a
+    request is too large for a limit.
+    """
 
     tokens: int
     usd: float | None
+    sure_tokens: int | None = None
+    sure_usd: float | None = None
 
 
 class Spent(NamedTuple):
@@ -93,11 +99,15 @@ _NOTHING_TAKEN = Reservation((), 0.0)
 
 
 class _Account(NamedTuple):
-    """The allowances that a target draws on, its own last, and how long a request may wait for them."""
+    """The allowances that a target draws on, its own last, and how long a request may wait for them.
+
+    `most` is what a single request may take at all.
+    """
 
     allowances: tuple[Allowance, ...]
     max_wait_s: float
     needs_price: str | None
+    most: Amounts
 
 
 class QuotaBook:
@@ -121,7 +131,7 @@ class QuotaBook:
                 allowances.insert(0, self._allowance(target.provider, shared, target))
             wait_s = shared.max_wait_seconds if own.max_wait_seconds is None else own.max_wait_seconds
             needs_price = next((why for one in allowances if (why := one.needs_price()) is not None), None)
-            self._accounts[target.key] = _Account(tuple(allowances), wait_s or 0.0, needs_price)
+            self._accounts[target.key] = _Account(tuple(allowances), wait_s or 0.0, needs_price, _most((shared, own)))
         for allowance in self._allowances.values():
             allowance.line.wake_first()
 
@@ -144,7 +154,7 @@ class QuotaBook:
             return FREE
         if ask.usd is None and account.needs_price is not None:
             return QuotaVerdict(QuotaState.NEVER, math.inf, account.needs_price)
-        amounts = _amounts(ask)
+        amounts = _amounts(ask, account.most)
         if ticket is None and _has_room_and_no_line(account, amounts):
             return FREE
         found = _tightest(account, amounts, now, wall, ticket)
@@ -171,7 +181,7 @@ class QuotaBook:
         if account is None:
             return None
         wait_s = account.max_wait_s if patience_s is None else patience_s
-        ticket = Ticket(target, _amounts(ask), next(self._numbers), now + wait_s)
+        ticket = Ticket(target, _amounts(ask, account.most), next(self._numbers), now + wait_s)
         return ticket if self.check(target, ask, now, wall, ticket).state is QuotaState.WAIT else None
 
     def leave(self, ticket: Ticket) -> None:
@@ -183,7 +193,7 @@ class QuotaBook:
         """Takes one request and what it asks for, and its place out of the line; `check` has said that it fits."""
         account, reservation = self._accounts.get(target.key), _NOTHING_TAKEN
         if account is not None:
-            number, amounts = next(self._numbers), _amounts(ask)
+            number, amounts = next(self._numbers), _amounts(ask, account.most)
             bookings = tuple(Booking(one, number, amounts, now, wall) for one in account.allowances)
             reservation = Reservation(bookings, now)
             self._note(reservation)
@@ -306,8 +316,23 @@ def _is_limited(limits: LimitSettings) -> bool:
     return any(value is not None for name, value in limits if name != "max_wait_seconds")
 
 
-def _amounts(ask: Ask) -> Amounts:
-    return 1, ask.tokens, 0 if ask.usd is None else _nanodollars(ask.usd)
+def _amounts(ask: Ask, most: Amounts) -> Amounts:
+    """What is reserved: what is sure, and of the guess no more than any request may take."""
+    tokens, nanodollars = max(ask.tokens, 0), 0 if ask.usd is None else _nanodollars(max(ask.usd, 0.0))
+    if ask.sure_tokens is not None:
+        tokens = max(min(tokens, most[1]), ask.sure_tokens)
+    if ask.sure_usd is not None:
+        nanodollars = max(min(nanodollars, most[2]), _nanodollars(ask.sure_usd))
+    return 1, tokens, nanodollars
+
+
+def _most(limits: Iterable[LimitSettings]) -> Amounts:
+    tokens, nanodollars = UNLIMITED, UNLIMITED
+    for limit in limits:
+        tokens = min(tokens, *(value for value in (limit.tpm, limit.tpd) if value is not None), UNLIMITED)
+        money = (value for value in (limit.usd_per_day, limit.usd_per_month) if value is not None)
+        nanodollars = min(nanodollars, *map(_nanodollars, money), UNLIMITED)
+    return UNLIMITED, tokens, nanodollars
 
 
 def _nanodollars(usd: float) -> int:

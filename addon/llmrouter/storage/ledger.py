@@ -1,5 +1,6 @@
 """What each provider and model used of its day and month, so that a restart does not forget it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,3 +50,7 @@ class Ledger(KeptTable[Row]):
     def __init__(self, file: Path, **seconds: float) -> None:
         """Takes `pause_s` and `retry_s`, as `KeptTable` does."""
         super().__init__(file, QUOTA_COUNTS, **seconds)
+
+    def save(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Takes counts to be written soon; what is more than SQLite counts to is its most."""
+        super().save((*row[:3], *(min(max(count, 0), _LARGEST) for count in row[3:])) for row in rows)

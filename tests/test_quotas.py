@@ -260,3 +260,13 @@ async def test_what_was_never_connected_is_given_back(tmp_path: Path) -> None:
         for _ in range(2):
             assert (await router.ask()).answer.status == 200
             assert router.outcomes[0] == ("nobody", "unreachable")
+
+
+async def test_nobody_waits_longer_than_the_limits_say_even_where_nothing_else_is_left(tmp_path: Path) -> None:
+    limits = {"rpm": 1, "max_wait_seconds": 0.1}
+    async with FakeProvider() as only, gateway(tmp_path, provider("only", only, limits=limits)) as router:
+        await router.ask()
+        told = await asyncio.wait_for(router.ask(), 5)
+        assert told.answer.status == 429
+        assert 50 <= int(told.answer.headers["retry-after"]) <= 61
+        assert len(only.requests) == 1

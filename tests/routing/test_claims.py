@@ -88,14 +88,6 @@ def test_who_moves_on_leaves_the_line(moves_on: str) -> None:
     assert "behind" not in next_one.check(ONE, now).reason
 
 
-def test_patience_may_be_the_calls_own() -> None:
-    book = book_of(rpm=1)
-    claim_on(book).take(ONE, 0.0)
-    assert claim_on(book).wait_s(ONE, 0.0) is None
-    assert claim_on(book).wait_s(ONE, 0.0, patience_s=60.0) is None
-    assert claim_on(book).wait_s(ONE, 0.0, patience_s=61.0) == 61.0
-
-
 def test_what_the_provider_says_counts_for_the_attempt_under_way() -> None:
     book = book_of(rpm=10)
     claim = claim_on(book)

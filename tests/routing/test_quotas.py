@@ -41,8 +41,8 @@ class Desk:
     ) -> Reservation:
         return self.book.reserve(target, ask, at, NOON + at, ticket)
 
-    def join(self, at: float = 0.0, ask: Ask = ASK, patience_s: float | None = None, target: Any = MODEL) -> Ticket:
-        ticket = self.book.join(target, ask, at, NOON + at, patience_s)
+    def join(self, at: float = 0.0, ask: Ask = ASK, target: Any = MODEL) -> Ticket:
+        ticket = self.book.join(target, ask, at, NOON + at)
         assert ticket is not None
         return ticket
 
@@ -368,16 +368,6 @@ def test_patience_ends() -> None:
     assert desk.check(50.0, ticket=ticket).state is WAIT
     desk.reserve(50.0)
     assert desk.check(50.0, ticket=ticket).state is USED_UP
-
-
-def test_the_last_hope_waits_longer_than_the_limits_say() -> None:
-    """Where nothing else is left, the call's own patience counts."""
-    desk = Desk(rpm=1)
-    desk.reserve()
-    assert desk.check(1.0).state is USED_UP
-    ticket = desk.join(1.0, patience_s=100.0)
-    assert desk.check(1.0, ticket=ticket).state is WAIT
-    assert desk.check(61.0, ticket=ticket).state is FREE
 
 
 def test_a_full_line_takes_no_more() -> None:

@@ -43,15 +43,15 @@ class Claim:
         requests, tokens, _ = room
         return None if requests >= UNLIMITED else requests, None if tokens >= UNLIMITED else tokens
 
-    def wait_s(self, target: Target, now: float, patience_s: float | None = None) -> float | None:
-        """Stands in line for a target, for `patience_s` seconds or as long as its limits say, and no longer in another.
+    def wait_s(self, target: Target, now: float) -> float | None:
+        """Stands in line for a target, as long as its limits say, and no longer in another.
 
         Returns when to look again at the latest; None where it is not worth waiting, or nothing holds the call up.
         """
         if self._ticket_for(target) is None:
             self.leave_line()
             ask = self._ask_of(target)
-            self._ticket = self._book.join(target, ask, now, now + self._wall_ahead_s, patience_s)
+            self._ticket = self._book.join(target, ask, now, now + self._wall_ahead_s)
         verdict = self.check(target, now)
         if verdict.state is QuotaState.WAIT:
             return verdict.wait_s

@@ -189,16 +189,14 @@ class Course:
                 options.append((self._available_at(target, now), target))
         for at, target in sorted(options, key=lambda option: option[0]):
             if at - now <= limit_s and at < self.deadline and self._is_worth_waiting_for(target):
-                if self._has_no_place(target, now, min(limit_s, self.deadline - now)):
+                if self._has_no_place(target, now):
                     continue
                 return Step(target, max(at - now, _SHORTEST_WAIT_S))
         return None
 
-    def _has_no_place(self, target: Target, now: float, patience_s: float) -> bool:
-        """Whether the target's quota is used up, and nobody else may stand in line for it."""
-        if self.claim.check(target, now).state is QuotaState.FREE:
-            return False
-        return self.claim.wait_s(target, now, patience_s) is None
+    def _has_no_place(self, target: Target, now: float) -> bool:
+        """Whether the target's quota is used up for longer than its limits say that anybody may wait in line."""
+        return self.claim.check(target, now).state is not QuotaState.FREE and self.claim.wait_s(target, now) is None
 
     def _last_resort(self, now: float) -> Step | None:
         tried = {target.key for target, _ in self.failures}

@@ -172,16 +172,15 @@ class QuotaBook:
             allowance.line.join(ticket)
         return QuotaVerdict(QuotaState.WAIT, wait_s, reason)
 
-    def join(self, target: Target, ask: Ask, now: float, wall: float, patience_s: float | None = None) -> Ticket | None:
-        """A place in line for at most `patience_s` seconds (default: the limits' `max_wait_seconds`).
+    def join(self, target: Target, ask: Ask, now: float, wall: float) -> Ticket | None:
+        """A place in line, for at most as long as `max_wait_seconds` of the limits says.
 
         None where it is not worth waiting. Whoever holds a ticket has to `reserve` with it or to `leave`.
         """
         account = self._accounts.get(target.key)
         if account is None:
             return None
-        wait_s = account.max_wait_s if patience_s is None else patience_s
-        ticket = Ticket(target, _amounts(ask, account.most), next(self._numbers), now + wait_s)
+        ticket = Ticket(target, _amounts(ask, account.most), next(self._numbers), now + account.max_wait_s)
         return ticket if self.check(target, ask, now, wall, ticket).state is QuotaState.WAIT else None
 
     def leave(self, ticket: Ticket) -> None:

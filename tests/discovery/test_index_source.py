@@ -112,3 +112,8 @@ async def test_an_index_of_no_use_is_neither_taken_nor_kept(tmp_path: Path) -> N
         with pytest.raises(IndexUnavailable, match="no model in it can be used with these providers and keys"):
             await source.refresh(lambda index: index != INDEX)
     assert source.at_start().index == shipped_index()
+
+
+async def test_an_address_that_cannot_be_is_told(tmp_path: Path) -> None:
+    with pytest.raises(IndexUnavailable):
+        await IndexSource("http://127.0.0.1:99999/index.json", tmp_path).refresh()

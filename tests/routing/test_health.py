@@ -359,3 +359,11 @@ def test_a_target_whose_limit_is_used_up_rests_until_it_returns() -> None:
     assert book.available_at(target, 0) == 30
     book.note_headroom(target, 3600, 0)
     assert book.available_at(target, 0) == 60
+
+
+def test_names_that_clients_make_up_are_not_remembered_without_end() -> None:
+    book, target = HealthBook(), target_of("one/m")
+    for number in range(300):
+        book.learn_unsupported(target, f"made_up_{number}", 0)
+    book.learn_unsupported(target, "x" * 1000, 0)
+    assert len(book.unsupported(target, 1)) == 64

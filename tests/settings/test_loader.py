@@ -69,6 +69,7 @@ CASES = [
         "cache.url: a password must not stand in this file",
     ),
     ("cache: {backend: redis, url: 'redis://h', url_env: A}\n", "cache.url_env: it names the address of Redis"),
+    ("providers:\n  - {type: echo, limits: {usd_per_day: 1.0e+300}}\n", "limits.usd_per_day: 1000000000 or less"),
     ("cache: {when: sometimes}\n", "cache.when: one of these is needed: 'deterministic', 'always'"),
     ("storage: {url: 'redis:///x'}\n", "1:11: storage.url: a file of SQLite is needed, such as sqlite:///state/"),
     ("storage: {url: 'sqlite:///'}\n", "1:11: storage.url: a file of SQLite is needed"),

@@ -83,7 +83,7 @@ class IndexSource:
                 index = await asyncio.to_thread(parse_index, text)
         except TimeoutError:
             raise self._unavailable(f"it did not come within {self._timeout_s:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ModelIndexError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ModelIndexError, ExceptionGroup) as error:
             raise self._unavailable(_reason(error)) from error
         if not await asyncio.to_thread(is_useful, index):
             raise self._unavailable("no model in it can be used with these providers and keys")

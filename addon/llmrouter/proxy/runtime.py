@@ -47,6 +47,7 @@ from llmrouter.upstream import Upstream
 logger = logging.getLogger(__name__)
 
 _KEEP_HEALTH_S = 60.0
+_KEEP_RESERVED_S = 1.0
 _LOOK_AGAIN_S = 60.0
 
 
@@ -183,6 +184,12 @@ class Runtime:
             await asyncio.sleep(_KEEP_HEALTH_S)
             self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
 
+    async def _keep_what_is_reserved(self) -> None:
+        """Counts are kept at the end of each call, and those of calls under way soon after they began."""
+        while True:
+            await asyncio.sleep(_KEEP_RESERVED_S)
+            self._ledger.save(self._quotas.changes())
+
     async def _probe(self) -> None:
         """Asks providers as often as the settings say, and looks once a minute whether they say anything."""
         async with await asyncio.to_thread(probe_client) as client:
@@ -223,6 +230,7 @@ class Runtime:
             self._lookouts.append(spawn(self.refresh_index(), "fetching the model index"))
             self._lookouts.append(spawn(self._price_refresh.run(), "reading prices"))
             self._lookouts.append(spawn(self._keep_health(), "keeping what is known of targets"))
+            self._lookouts.append(spawn(self._keep_what_is_reserved(), "keeping what is used of limits"))
             self._lookouts.append(spawn(self._probe(), "asking whether providers are there"))
 
     async def close(self) -> None:

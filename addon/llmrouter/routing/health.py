@@ -21,6 +21,7 @@ _LONGEST_REST_S = 600.0
 _LONGEST_HEADROOM_REST_S = 60.0
 # Models learn new members, and a provider may have erred: what was refused is tried again after a day.
 _REFUSAL_LASTS_S = 24 * 3600.0
+_LONGEST_MEMBER, _MOST_MEMBERS = 100, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,9 @@ class HealthBook:
         """Takes note that the target does not take a member of calls."""
         memory = self._memory(target)
         if member not in memory.unsupported:
+            # Clients choose the names: more than any model refuses are not remembered.
+            if len(member) > _LONGEST_MEMBER or len(memory.unsupported) >= _MOST_MEMBERS:
+                return
             logger.info("%s does not take '%s', and is not asked so again for a day.", target.key, member)
         memory.unsupported[member] = now + _REFUSAL_LASTS_S
 

@@ -37,9 +37,9 @@ _PLAIN = {
     "model_attributes_type": "a mapping is needed: `key: value` lines",
 }
 _BOUNDS = {
-    "greater_than_equal": "{ge:g} or more is needed",
-    "greater_than": "more than {gt:g} is needed",
-    "less_than_equal": "{le:g} or less is needed",
+    "greater_than_equal": "{ge:.12g} or more is needed",
+    "greater_than": "more than {gt:.12g} is needed",
+    "less_than_equal": "{le:.12g} or less is needed",
     "too_short": "at least {min_length} of them is needed",
     "string_too_short": "text that is not empty is needed",
     "string_pattern_mismatch": "letters, digits, dots, hyphens and underscores are possible, a letter or digit first",

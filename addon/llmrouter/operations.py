@@ -1,0 +1,29 @@
+"""Requests to the surfaces that keep state, such as Responses and Assistants, and what clients get for them."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+
+from llmrouter.calls import Caller, Preferences
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One request of a client; `path` is without its query, `id` is the request's own."""
+
+    id: str
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    caller: Caller = Caller()
+    preferences: Preferences = Preferences()
+
+
+@dataclass(slots=True)
+class Result:
+    """What the client gets: a whole `body`, or the `frames` of a stream, which tells of its own failure and ends."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
+    frames: AsyncGenerator[bytes] | None = None

@@ -15,8 +15,8 @@ class Operation:
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    caller: Caller = Caller()
-    preferences: Preferences = Preferences()
+    caller: Caller = field(default_factory=Caller)
+    preferences: Preferences = field(default_factory=Preferences)
 
 
 @dataclass(slots=True)

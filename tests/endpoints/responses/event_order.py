@@ -16,13 +16,12 @@ _TEXT_OF = {
 """Families of `.delta` and `.done`, and the member of the latter that has the whole text."""
 
 
-def check_order(events: Sequence[tuple[str, dict[str, Any]]], *, starting_at: int = 0) -> None:
+def check_order(events: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Raises AssertionError where these events, (name, data) each, are no sound stream of one response.
 
-    A response that failed may leave items open; they are not in its output then. `starting_at` is the first sequence
-    number.
+    A response that failed may leave items open; they are not in its output then.
     """
-    _Checker(starting_at).check(events)
+    _Checker().check(events)
 
 
 class _Part:
@@ -47,13 +46,13 @@ class _Item:
 
 
 class _Checker:
-    def __init__(self, starting_at: int) -> None:
+    def __init__(self) -> None:
         self._items: list[_Item] = []
-        self._starting_at = starting_at
+        self._where = ""
 
     def check(self, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
         assert events, "there is no event"
-        for number, (name, data) in enumerate(events, self._starting_at):
+        for number, (name, data) in enumerate(events):
             self._where = f"event {number} ({name})"
             self._expect(data.get("type") == name, f"its type is {data.get('type')!r}")
             self._expect(data.get("sequence_number") == number, f"its number is {data.get('sequence_number')}")
@@ -66,22 +65,14 @@ class _Checker:
 
     def _read(self, name: str, data: dict[str, Any]) -> None:
         family, _, step = name.rpartition(".")
-        if name in _LIFECYCLE:
-            self._expect(data["response"]["object"] == "response", "it has no response")
-        elif name == "response.output_item.added":
-            self._add_item(data)
-        elif name == "response.output_item.done":
-            self._end_item(data)
-        elif name == "response.content_part.added":
-            self._add_part(data)
-        elif name == "response.content_part.done":
-            self._end_part(data)
-        elif name == "response.output_text.annotation.added":
-            self._annotate(data)
+        if name in _READERS:
+            _READERS[name](self, data)
         elif family in _TEXT_OF and step == "delta":
             self._add_delta(data)
         elif family in _TEXT_OF and step == "done":
             self._end_text(data, data[_TEXT_OF[family]])
+        elif "response" in data:
+            self._expect(name in _LIFECYCLE and data["response"].get("object") == "response", "it has no response")
         else:
             self._expect(False, "no such event is known")
 
@@ -95,7 +86,7 @@ class _Checker:
         self._items.append(_Item(item))
 
     def _item(self, data: dict[str, Any]) -> _Item:
-        index = data["output_index"]
+        index: int = data["output_index"]
         self._expect(0 <= index < len(self._items), f"there is no item {index}")
         item = self._items[index]
         self._expect(item.done is None, f"item {index} is done already")
@@ -178,13 +169,12 @@ class _Checker:
         begun = ["response.created", "response.in_progress"]
         if "response.queued" in names:
             begun.insert(1, "response.queued")
-        if self._starting_at == 0:
-            assert names[: len(begun)] == begun, f"the stream begins with {names[: len(begun)]}, not {begun}"
+        assert names[: len(begun)] == begun, f"the stream begins with {names[: len(begun)]}, not {begun}"
         ends = [name for name in names if name in LAST]
         assert len(ends) == 1, f"there are {len(ends)} ends: {ends}"
         assert names[-1] in LAST, f"the last event is {names[-1]}"
         told = [name for name in names[:-1] if name in _LIFECYCLE]
-        assert self._starting_at or told == begun, f"the response's state is told as {told}"
+        assert told == begun, f"the response's state is told as {told}"
         ids = {data["response"]["id"] for name, data in events if name in _LIFECYCLE}
         assert len(ids) == 1, f"the response has several ids: {sorted(ids)}"
 
@@ -198,3 +188,12 @@ class _Checker:
         assert (response["error"] is not None) == (name == "response.failed"), f"{name} with error {response['error']}"
         why = response["incomplete_details"]
         assert (why is not None) == (name == "response.incomplete"), f"{name} with incomplete_details {why}"
+
+
+_READERS = {
+    "response.output_item.added": _Checker._add_item,
+    "response.output_item.done": _Checker._end_item,
+    "response.content_part.added": _Checker._add_part,
+    "response.content_part.done": _Checker._end_part,
+    "response.output_text.annotation.added": _Checker._annotate,
+}

@@ -190,7 +190,9 @@ class EventStream:
         if isinstance(item, CallItem):
             return item.close(status)
         self._spoken = None
-        late, self._logprobs = self._logprobs, []
+        late: list[dict[str, Any]] = []
+        if item.is_message:
+            late, self._logprobs = self._logprobs, []
         return item.close(status, late)
 
     def _add_to_call(self, fragment: Mapping[str, Any]) -> list[Told]:

@@ -11,11 +11,12 @@ from typing import Any
 import yaml
 from pydantic import SecretStr
 
-from llmrouter.call_record import Answer
-from llmrouter.calls import Caller, Preferences
+from llmrouter.calls import Call, Caller, Preferences
 from llmrouter.endpoints import chat
+from llmrouter.operations import Result
 from llmrouter.proxy.runtime import Runtime
 from llmrouter.telemetry.decisions import Decision
+from llmrouter.telling import tell
 from tests.fakes.provider import FakeProvider
 
 _numbers = itertools.count(1)
@@ -32,7 +33,7 @@ def provider(name: str, fake: FakeProvider | str, **settings: Any) -> dict[str, 
 class Told:
     """An answer, read to its end."""
 
-    answer: Answer
+    answer: Result
     body: bytes
 
     @property
@@ -55,6 +56,13 @@ class Told:
         return self.body.endswith(b"data: [DONE]\n\n")
 
 
+async def read(result: Result) -> Told:
+    """What the client gets, to its end."""
+    if result.frames is None:
+        return Told(result, result.body)
+    return Told(result, b"".join([frame async for frame in result.frames]))
+
+
 @dataclass
 class GatewayUnderTest:
     runtime: Runtime
@@ -67,7 +75,7 @@ class GatewayUnderTest:
         preferences: Preferences | None = None,
         key: str = "key-of-the-app",
         **body: Any,
-    ) -> Answer:
+    ) -> Result:
         """An answer whose stream is not read yet."""
         whole = {"model": "gpt-4o", "messages": [{"role": "user", "content": "ping"}], "stream": stream} | body
         call = chat.parse(
@@ -77,14 +85,15 @@ class GatewayUnderTest:
             caller=Caller(SecretStr(f"Bearer {key}"), {"OpenAI-Organization": "org-1"}),
             preferences=preferences or Preferences(),
         )
-        return await self.runtime.gateway.answer(call)
+        return tell(call, await self.runtime.gateway.answer(call))
 
     async def ask(self, **options: Any) -> Told:
         """An answer, read to its end."""
-        answer = await self.open(**options)
-        if answer.frames is None:
-            return Told(answer, answer.body)
-        return Told(answer, b"".join([frame async for frame in answer.frames]))
+        return await read(await self.open(**options))
+
+    async def tell(self, call: Call) -> Told:
+        """The answer to a call, read to its end."""
+        return await read(tell(call, await self.runtime.gateway.answer(call)))
 
     @property
     def outcomes(self) -> list[tuple[str, str]]:

@@ -59,10 +59,7 @@ def native(name: str, fake: FakeProvider, **settings: Any) -> dict[str, Any]:
 async def ask(router: GatewayUnderTest, prompt: Any = "Once", **more: Any) -> Told:
     body = json.dumps({"model": "gpt-3.5-turbo-instruct", "prompt": prompt} | more).encode()
     call = completions.parse(body, "", id="req-1", caller=Caller(SecretStr("Bearer app")), preferences=Preferences())
-    answer = await router.runtime.gateway.answer(call)
-    if answer.frames is None:
-        return Told(answer, answer.body)
-    return Told(answer, b"".join([frame async for frame in answer.frames]))
+    return await router.tell(call)
 
 
 def text_of(told: Told) -> str:

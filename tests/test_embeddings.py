@@ -33,8 +33,7 @@ async def ask(
     call = embeddings.parse(
         body, "", id="req-1", caller=Caller(SecretStr("Bearer app")), preferences=preferences or Preferences()
     )
-    answer = await router.runtime.gateway.answer(call)
-    return Told(answer, answer.body)
+    return await router.tell(call)
 
 
 def vectors(told: Told) -> list[Any]:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from llmrouter.call_record import Answer, CallRecord
-from llmrouter.endpoints import chat
-from llmrouter.endpoints.rendering import RENDERINGS
-from llmrouter.errors import AttemptFailed, Outcome, RouterError
+from llmrouter.errors import AttemptFailed, Outcome, StreamBroken
 from llmrouter.providers.failures import redact
 from llmrouter.replies import Chunk, Reply, Usage
 from llmrouter.routing.claims import Claim
@@ -72,7 +70,6 @@ class Answering:
     def __init__(self, providers: Providers, record: CallRecord, listener: Listener = _NOBODY) -> None:
         self.record = record
         self._listener = listener
-        self._rendering = RENDERINGS[record.call.endpoint]
         self.call = record.call
         self._now = record.now
         self._health = providers.health
@@ -145,7 +142,7 @@ class Answering:
         self._learn(attempt.target, reply.usage)
         self._listener.ended(attempt.target, reply, self._cost_usd(attempt.target, reply.usage))
         answer = self._answer(attempt)
-        answer.body = self._rendering.render_body(reply.data)
+        answer.reply = reply
         self.record.add_money(answer.headers)
         self.record.end("answered", 200)
         return answer
@@ -160,33 +157,32 @@ class Answering:
                 if any(chunk.is_content for chunk in chunks):
                     self._note_content(attempt)
                     answer = self._answer(attempt)
-                    answer.frames = self._frames(attempt, source, held)
+                    answer.chunks = self._chunks(attempt, source, held)
                     return answer
         except BaseException:
             await source.aclose()
             raise
         raise AttemptFailed(Outcome.BAD_REPLY, "the stream ended without any content")
 
-    async def _frames(
+    async def _chunks(
         self, attempt: Attempt, source: AsyncGenerator[list[Chunk]], held: list[Chunk]
-    ) -> AsyncGenerator[bytes]:
-        """The client's stream: what is held, then each chunk as it comes; `[DONE]` only after a real end."""
+    ) -> AsyncGenerator[list[Chunk]]:
+        """The client's stream: what is held, then the chunks as they come; it ends after a real end alone."""
         usage, listener = _last_usage(held, None), self._listener
         try:
             async with aclosing(source):
                 listener.passed(held)
-                yield b"".join(map(self._rendering.render_chunk, held))
+                yield held
                 async for chunks in source:
                     usage = _last_usage(chunks, usage)
                     listener.passed(chunks)
-                    if frames := b"".join(map(self._rendering.render_chunk, chunks)):
-                        yield frames
+                    yield chunks
         except AttemptFailed as failure:
             broken = AttemptFailed(Outcome.BROKEN_STREAM, self._safe(attempt, failure.message), failure.status)
             self._attempt_ended(attempt, broken, usage)
             self._account(attempt.target, usage)
             self.record.end("broken", 200, broken.message)
-            yield chat.render_error(_StreamBroken(f"The answer broke off: {broken.message}.").to_json())
+            raise StreamBroken(f"The answer broke off: {broken.message}.") from None
         except (asyncio.CancelledError, GeneratorExit):
             self._attempt_ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"), usage)
             self._account(attempt.target, usage)
@@ -202,7 +198,6 @@ class Answering:
             self._learn(attempt.target, usage)
             listener.ended(attempt.target, None, self._cost_usd(attempt.target, usage))
             self.record.end("answered", 200)
-            yield chat.DONE
 
     def _attempt_ended(self, attempt: Attempt, failure: AttemptFailed | None, usage: Usage | None = None) -> None:
         now = self._now()
@@ -272,10 +267,6 @@ class Answering:
 
     def _transport(self, attempt: Attempt) -> Transport:
         return self._transports[attempt.target.dialect.wire_format]
-
-
-class _StreamBroken(RouterError):
-    code = "stream_broken"
 
 
 def _last_usage(chunks: Iterable[Chunk], before: Usage | None) -> Usage | None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -19,9 +19,7 @@ from llmrouter.caching.replay import PIECE_CHARACTERS, as_chunks, as_json
 from llmrouter.caching.stores import Store
 from llmrouter.call_record import Answer, CallRecord
 from llmrouter.calls import Call, Endpoint
-from llmrouter.endpoints import chat
-from llmrouter.endpoints.rendering import RENDERINGS
-from llmrouter.errors import InternalError, NoAnswer, NotCached, RouterError
+from llmrouter.errors import InternalError, NoAnswer, NotCached, RouterError, StreamBroken
 from llmrouter.replies import Chunk, Reply
 from llmrouter.settings.caching import CacheSettings
 from llmrouter.settings.model import RouteSettings
@@ -37,6 +35,10 @@ _MOST_BYTES = 4 * 2**20
 _PACED_CHARACTERS = 16
 
 
+type _Flight = Flight[Answer, list[Chunk], Entry]
+type _Seat = Seat[Answer, list[Chunk], Entry]
+
+
 @dataclass(frozen=True, slots=True)
 class Cache:
     """The response cache in force; `secret` keys the hashes of callers."""
@@ -44,7 +46,7 @@ class Cache:
     settings: CacheSettings
     store: Store
     secret: bytes = field(repr=False)
-    flights: Flights[Answer, Entry] = field(default_factory=Flights)
+    flights: Flights[Answer, list[Chunk], Entry] = field(default_factory=Flights)
 
     def admit(self, call: Call, route: RouteSettings | None) -> Admission | None:
         """What the cache may do for a call, None where that is nothing."""
@@ -105,7 +107,7 @@ class CachedAnswering:
         None where it cannot be told in that way.
         """
         call, record, id = self._call, self._record, f"chatcmpl-{self._call.id}"
-        chunks, body = None, b""
+        chunks, reply = None, None
         if call.stream:
             size = PIECE_CHARACTERS if self._cache.settings.replay_tokens_per_second is None else _PACED_CHARACTERS
             chunks = as_chunks(entry, id=id, model=call.model, include_usage=call.include_usage, size=size)
@@ -113,34 +115,32 @@ class CachedAnswering:
                 return None
         else:
             whole = as_json(entry, id=None if call.endpoint is Endpoint.EMBEDDINGS else id, model=call.model)
-            body = RENDERINGS[call.endpoint].render_body(whole)
+            reply = Reply(whole, entry.usage)
         record.decision.cache, record.decision.age_s = use, age_s
         record.account(entry.target, entry.usage, 0.0)
         answer = record.answer(self._targets[entry.target])
         answer.headers["age"] = str(int(age_s))
         record.add_money(answer.headers)
         if chunks is None:
-            answer.body = body
+            answer.reply = reply
             record.end("answered", 200)
         else:
-            answer.frames = self._told_again(chunks)
+            answer.chunks = self._told_again(chunks)
         return answer
 
-    async def _told_again(self, chunks: Sequence[Chunk]) -> AsyncGenerator[bytes]:
-        rate, render = self._cache.settings.replay_tokens_per_second, RENDERINGS[self._call.endpoint].render_chunk
+    async def _told_again(self, chunks: list[Chunk]) -> AsyncGenerator[list[Chunk]]:
+        rate = self._cache.settings.replay_tokens_per_second
         try:
             if rate is None:
-                yield b"".join(map(render, chunks))
+                yield chunks
             else:
                 for chunk, wait_s in zip(chunks, delays_s(chunks, rate), strict=True):
                     await asyncio.sleep(wait_s)
-                    if frame := render(chunk):
-                        yield frame
+                    yield [chunk]
         except (asyncio.CancelledError, GeneratorExit):
             self._record.end("client_gone", 200)
             raise
         self._record.end("answered", 200)
-        yield chat.DONE
 
     # What is under way
 
@@ -176,7 +176,7 @@ class CachedAnswering:
         def call_off() -> None:
             task.cancel()
 
-        flight: Flight[Answer, Entry] = Flight(call_off, _MOST_BYTES, self._way)
+        flight: _Flight = Flight(call_off, _MOST_BYTES, _size_of, self._way)
         seat = flight.join()
         self._cache.flights.add(key, flight)
         task = spawn(self._fly(flight, listener), f"call {self._call.id}")
@@ -191,9 +191,9 @@ class CachedAnswering:
         if not self._call.stream:
             seat.leave()
             return answer
-        return replace(answer, frames=self._led(seat))
+        return replace(answer, chunks=self._led(seat))
 
-    async def _led(self, seat: Seat[Answer, Entry]) -> AsyncGenerator[bytes]:
+    async def _led(self, seat: _Seat) -> AsyncGenerator[list[Chunk]]:
         try:
             async with aclosing(seat.pieces()) as pieces:
                 async for piece in pieces:
@@ -202,14 +202,14 @@ class CachedAnswering:
             self._record.is_abandoned = True
             raise
 
-    async def _fly(self, flight: Flight[Answer, Entry], listener: "_Listener") -> None:
+    async def _fly(self, flight: _Flight, listener: "_Listener") -> None:
         try:
             answer = await Answering(self._providers, self._record, listener).answer()
             flight.begin(answer)
-            if answer.frames is not None:
-                async with aclosing(answer.frames) as frames:
-                    async for frame in frames:
-                        await flight.put(frame)
+            if answer.chunks is not None:
+                async with aclosing(answer.chunks) as source:
+                    async for chunks in source:
+                        await flight.put(chunks)
             entry = listener.entry
             if entry is None or not self._is_good(entry):
                 # Those who share it already get what the provider gave; nobody else does.
@@ -228,7 +228,7 @@ class CachedAnswering:
         if entry is not None and self._cache.flights.has(self._flight_key, flight):
             await self._keep(entry)
 
-    def _landed(self, key: object, flight: Flight[Answer, Entry]) -> None:
+    def _landed(self, key: object, flight: _Flight) -> None:
         self._cache.flights.remove(key, flight)
         if not flight.has_ended:
             self._record.end("client_gone")
@@ -236,10 +236,10 @@ class CachedAnswering:
 
     @property
     def _way(self) -> tuple[bool, bool]:
-        """How the client gets its answer: frames are the same for those who want it in the same way."""
+        """How the client gets its answer: chunks are the same for those who want it in the same way."""
         return self._call.stream, self._call.include_usage
 
-    async def _follow(self, flight: Flight[Answer, Entry]) -> Answer | None:
+    async def _follow(self, flight: _Flight) -> Answer | None:
         """The shared answer; None where nothing whole came of it, or not in time."""
         seat = flight.join()
         left_s = self._record.started + self._providers.retry.deadline_seconds - self._record.now()
@@ -253,9 +253,11 @@ class CachedAnswering:
             seat.leave()
             raise
 
-    async def _take_seat(self, flight: Flight[Answer, Entry], seat: Seat[Answer, Entry]) -> Answer | None:
+    async def _take_seat(self, flight: _Flight, seat: _Seat) -> Answer | None:
         if not self._call.stream or flight.way != self._way:
-            entry = await seat.result()
+            entry = None
+            with suppress(StreamBroken):
+                entry = await seat.result()
             if entry is None or not self._accepts(entry):
                 return None
             return self._replayed(entry, 0.0, CacheUse.SHARED)
@@ -267,12 +269,10 @@ class CachedAnswering:
         self._record.decision.cache = CacheUse.SHARED
         answer = self._record.answer(target)
         answer.headers["age"] = "0"
-        answer.frames = self._followed(seat, flight, target)
+        answer.chunks = self._followed(seat, flight, target)
         return answer
 
-    async def _followed(
-        self, seat: Seat[Answer, Entry], flight: Flight[Answer, Entry], target: Target
-    ) -> AsyncGenerator[bytes]:
+    async def _followed(self, seat: _Seat, flight: _Flight, target: Target) -> AsyncGenerator[list[Chunk]]:
         record = self._record
         record.decision.answered_by, record.decision.age_s = target.key, 0.0
         try:
@@ -303,6 +303,10 @@ class CachedAnswering:
         settings = self._cache.settings
         data = encode(entry, settings.compress)
         await self._cache.store.keep(self._group, entry.target, data, settings.ttl_seconds)
+
+
+def _size_of(chunks: Sequence[Chunk]) -> int:
+    return sum(len(chunk.data) for chunk in chunks)
 
 
 class _Listener:

@@ -9,7 +9,7 @@ from llmrouter.clock import Clock
 from llmrouter.endpoints import chat
 from llmrouter.errors import Outcome, RouterError
 from llmrouter.providers.wire import UpstreamRequest
-from llmrouter.replies import Usage
+from llmrouter.replies import Chunk, Reply, Usage
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.targets import Target
 from llmrouter.telemetry.decisions import CacheUse, Decision, Observer
@@ -22,16 +22,18 @@ _CACHE_HEADER = {use: "hit" if use is CacheUse.SHARED else use.value for use in 
 
 @dataclass(slots=True)
 class Answer:
-    """What goes to the client: a whole `body`, or the `frames` of a stream whose first holds content.
+    """What a call came to, not yet in its client's words: a whole `reply`, the `chunks` of a stream, or an `error`.
 
+    The first chunks hold content. They end after a real end, and raise `StreamBroken` where the answer broke off.
     `request` is what was sent to the provider that answers, None for an error or a mock.
     """
 
     status: int
     headers: dict[str, str]
     decision: Decision
-    body: bytes = b""
-    frames: AsyncGenerator[bytes] | None = None
+    reply: Reply | None = None
+    chunks: AsyncGenerator[list[Chunk]] | None = None
+    error: RouterError | None = None
     target: Target | None = None
     request: UpstreamRequest | None = None
 
@@ -75,7 +77,7 @@ class CallRecord:
         if error.retry_after_s is not None:
             headers["retry-after"] = str(max(1, -int(-error.retry_after_s // 1)))
         self.end("failed", error.status, error.message)
-        return Answer(error.status, headers, self.decision, body=error.to_json())
+        return Answer(error.status, headers, self.decision, error=error)
 
     def end(self, result: str, status: int | None = None, error: str | None = None) -> None:
         """Publishes the decision, once."""

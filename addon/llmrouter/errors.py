@@ -120,6 +120,12 @@ class InternalError(RouterError):
     code = "llmrouter_internal_error"
 
 
+class StreamBroken(RouterError):
+    """A stream broke off after its client had got some of it."""
+
+    code = "stream_broken"
+
+
 class Outcome(StrEnum):
     """What an attempt came to; the rows of design 6.2."""
 

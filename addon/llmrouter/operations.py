@@ -1,8 +1,9 @@
-"""Requests to the surfaces that keep state, such as Responses and Assistants, and what clients get for them."""
+"""Requests to the surfaces that keep state, such as Responses and Assistants, and what clients get for any request."""
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
+from llmrouter.call_record import Answer
 from llmrouter.calls import Caller, Preferences
 
 
@@ -21,9 +22,13 @@ class Operation:
 
 @dataclass(slots=True)
 class Result:
-    """What the client gets: a whole `body`, or the `frames` of a stream, which tells of its own failure and ends."""
+    """What the client gets: a whole `body`, or the `frames` of a stream, which tells of its own failure and ends.
+
+    `answer` is that of the call behind it, None where there is none.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes = b""
     frames: AsyncGenerator[bytes] | None = None
+    answer: Answer | None = None

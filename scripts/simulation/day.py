@@ -120,13 +120,13 @@ async def _ask(gateway: Gateway, call: Call, world: World, result: DayResult) ->
     answer = await gateway.answer(call)
     if answer.status == 200:
         result.latencies_s.append(loop.time() - began)
-        if answer.frames is not None:
-            async for _ in answer.frames:
+        if answer.chunks is not None:
+            async for _ in answer.chunks:
                 pass
     else:
         result.failed += 1
         result.preventable += could
-        result.failures.append(f"{began:.0f} s: {answer.status} {answer.body[:300].decode()}")
+        result.failures.append(f"{began:.0f} s: {answer.status} {answer.error}")
     result.attempts += len(answer.decision.attempts)
 
 

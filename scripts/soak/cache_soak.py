@@ -30,6 +30,7 @@ from llmrouter.routing.plan import Router
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.settings.model import Settings
 from llmrouter.tasks import spawn
+from llmrouter.telling import tell
 from llmrouter.transports import Attempt
 from tests.fakes.redis_server import RedisServer
 
@@ -228,13 +229,14 @@ class Soak:
     async def _read(self, gateway: Gateway, call: Call) -> tuple[str, int, str, bool]:
         """How the cache was used, the status, the text, and whether that is whole by its own account."""
         answer = await gateway.answer(call)
+        result = tell(call, answer)
         if answer.status != 200:
             return answer.decision.cache, answer.status, "", False
-        if answer.frames is None:
-            choice = orjson.loads(answer.body)["choices"][0]
+        if result.frames is None:
+            choice = orjson.loads(result.body)["choices"][0]
             return answer.decision.cache, 200, choice["message"]["content"], choice["finish_reason"] == "stop"
         text, reason, is_done = "", None, False
-        async with aclosing(answer.frames) as frames:
+        async with aclosing(result.frames) as frames:
             async for frame in frames:
                 for event in frame.split(b"\n\n"):
                     data = event.removeprefix(b"data: ")

@@ -9,16 +9,16 @@ import pytest
 from llmrouter.caching.coalescing import Flight, Flights, Seat
 from llmrouter.tasks import spawn
 
-type TextFlight = Flight[str, str]
+type TextFlight = Flight[str, bytes, str]
 
 
 def flight_of(most_bytes: int = 1_000_000) -> tuple[TextFlight, list[str]]:
     """A flight, and the list that tells when it was called off."""
     called_off: list[str] = []
-    return Flight(lambda: called_off.append("off"), most_bytes), called_off
+    return Flight(lambda: called_off.append("off"), most_bytes, len), called_off
 
 
-async def read(seat: Seat[str, str]) -> bytes:
+async def read(seat: Seat[str, bytes, str]) -> bytes:
     return b"".join([piece async for piece in seat.pieces()])
 
 
@@ -181,7 +181,7 @@ async def test_any_coming_and_going_gives_everybody_the_same(seed: int) -> None:
     whole = b"".join(pieces)
     flight, called_off = flight_of(most_bytes=chance.choice((50_000, 10_000_000)))
 
-    async def read_some(seat: Seat[str, str], most: int) -> tuple[bytes, bool]:
+    async def read_some(seat: Seat[str, bytes, str], most: int) -> tuple[bytes, bool]:
         got = b""
         async with aclosing(seat.pieces()) as stream:
             async for piece in stream:
@@ -206,7 +206,7 @@ async def test_any_coming_and_going_gives_everybody_the_same(seed: int) -> None:
 
 
 async def test_the_register_finds_what_is_open() -> None:
-    flights: Flights[str, str] = Flights()
+    flights: Flights[str, bytes, str] = Flights()
     flight, _ = flight_of()
     seat = flight.join()
     flights.add("key", flight)

@@ -13,20 +13,24 @@ from collections.abc import AsyncGenerator, Callable, Hashable
 _HIGH_WATER_BYTES = 64 * 1024
 
 
-class Flight[H, R]:
-    """A call that is shared: first its head, then pieces of bytes, in the end a result; or an error.
+class Flight[H, P, R]:
+    """A call that is shared: first its head, then pieces of a stream, in the end a result; or an error.
 
     `call_off` is called when nobody wants it any more. `most_bytes` is how much is kept for those who come late: an
-    answer that gets larger takes nobody in any more, and goes on at the pace of the slowest. `way` says in which form
+    answer that gets larger takes nobody in any more, and goes on at the pace of the slowest. `size_of` tells the bytes
+    of a piece. `way` says in which form
     its pieces are; `is_whole` that they came to a real end.
     """
 
-    def __init__(self, call_off: Callable[[], None], most_bytes: int, way: Hashable = None) -> None:
+    def __init__(
+        self, call_off: Callable[[], None], most_bytes: int, size_of: Callable[[P], int], way: Hashable = None
+    ) -> None:
+        self._size_of = size_of
         self.way = way
         self._call_off = call_off
         self._most_bytes = most_bytes
-        self._seats: set[Seat[H, R]] = set()
-        self._pieces: deque[bytes] = deque()
+        self._seats: set[Seat[H, P, R]] = set()
+        self._pieces: deque[tuple[P, int]] = deque()
         self._first = 0
         self._kept_bytes = 0
         self._made_bytes = 0
@@ -55,13 +59,13 @@ class Flight[H, R]:
         """What came of it, None where nothing did, or not yet."""
         return self._ending[0] if self._ending else None
 
-    def join(self) -> "Seat[H, R]":
+    def join(self) -> "Seat[H, P, R]":
         """A seat, from the beginning of the answer on; whoever takes it has to `leave` it."""
         seat = Seat(self)
         self._seats.add(seat)
         return seat
 
-    def _left(self, seat: "Seat[H, R]") -> None:
+    def _left(self, seat: "Seat[H, P, R]") -> None:
         self._seats.discard(seat)
         self._tell()
         if not self._seats and not self.has_ended:
@@ -74,11 +78,12 @@ class Flight[H, R]:
         self._head.append(head)
         self._tell()
 
-    async def put(self, piece: bytes) -> None:
+    async def put(self, piece: P) -> None:
         """The next piece; waits while all who read are too far behind."""
-        self._pieces.append(piece)
-        self._kept_bytes += len(piece)
-        self._made_bytes += len(piece)
+        size = self._size_of(piece)
+        self._pieces.append((piece, size))
+        self._kept_bytes += size
+        self._made_bytes += size
         self._is_too_large = self._is_too_large or self._kept_bytes > self._most_bytes
         self._tell()
         while self._is_too_far_ahead():
@@ -113,14 +118,14 @@ class Flight[H, R]:
         if self._is_too_large:
             readers = [seat.next for seat in self._seats if not seat.is_waiting_for_result]
             while self._pieces and self._first < min(readers, default=self._first + len(self._pieces)):
-                self._kept_bytes -= len(self._pieces.popleft())
+                self._kept_bytes -= self._pieces.popleft()[1]
                 self._first += 1
 
 
-class Seat[H, R]:
+class Seat[H, P, R]:
     """One client's part in a flight; its methods raise what the flight failed with."""
 
-    def __init__(self, flight: Flight[H, R]) -> None:
+    def __init__(self, flight: Flight[H, P, R]) -> None:
         self._flight = flight
         self.next = flight._first
         self.read_bytes = 0
@@ -134,15 +139,15 @@ class Seat[H, R]:
             await flight._changed.wait()
         return flight._head[0]
 
-    async def pieces(self) -> AsyncGenerator[bytes]:
+    async def pieces(self) -> AsyncGenerator[P]:
         """All pieces, those that have passed first; ends with the answer, and leaves the seat."""
         flight = self._flight
         try:
             while True:
                 while self.next < flight._first + len(flight._pieces):
-                    piece = flight._pieces[self.next - flight._first]
+                    piece, size = flight._pieces[self.next - flight._first]
                     self.next += 1
-                    self.read_bytes += len(piece)
+                    self.read_bytes += size
                     flight._drop_what_all_have_read()
                     flight._tell()
                     yield piece
@@ -178,26 +183,26 @@ class Seat[H, R]:
             raise self._flight._error
 
 
-class Flights[H, R]:
+class Flights[H, P, R]:
     """The flights that are under way, by what is asked."""
 
     def __init__(self) -> None:
-        self._flights: dict[Hashable, Flight[H, R]] = {}
+        self._flights: dict[Hashable, Flight[H, P, R]] = {}
 
-    def find(self, key: Hashable) -> Flight[H, R] | None:
+    def find(self, key: Hashable) -> Flight[H, P, R] | None:
         """The flight to join, where there is one that takes somebody in."""
         flight = self._flights.get(key)
         return flight if flight is not None and flight.is_open else None
 
-    def add(self, key: Hashable, flight: Flight[H, R]) -> None:
+    def add(self, key: Hashable, flight: Flight[H, P, R]) -> None:
         """Others may join from now on."""
         self._flights[key] = flight
 
-    def has(self, key: Hashable, flight: Flight[H, R]) -> bool:
+    def has(self, key: Hashable, flight: Flight[H, P, R]) -> bool:
         """Whether it is still the newest one of its kind."""
         return self._flights.get(key) is flight
 
-    def remove(self, key: Hashable, flight: Flight[H, R]) -> None:
+    def remove(self, key: Hashable, flight: Flight[H, P, R]) -> None:
         """It is over: the next one who asks the same makes a new one."""
         if self._flights.get(key) is flight:
             del self._flights[key]

@@ -22,6 +22,7 @@ from llmrouter.call_record import Answer
 from llmrouter.calls import Call
 from llmrouter.endpoints import models
 from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError
+from llmrouter.operations import Result
 from llmrouter.proxy import flows, tunnels
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
 from llmrouter.proxy.commands import RouterCommands
@@ -35,6 +36,7 @@ from llmrouter.proxy.streaming import Edge, RoutedHttpLayer
 from llmrouter.settings.loader import SettingsError
 from llmrouter.settings.location import REPOSITORY, find_config
 from llmrouter.tasks import spawn
+from llmrouter.telling import tell
 
 logger = logging.getLogger(__name__)
 
@@ -264,22 +266,31 @@ class LLMRouter:
             return
         flows.drop_router_headers(flow.request)
         keep = settings.inspection.max_stream_kibibytes * _KIBIBYTE
-        answer = await exchange.answer(runtime.gateway, call, keep)
-        if answer is None:
+
+        async def answer() -> Result:
+            return tell(call, await runtime.gateway.answer(call))
+
+        result = await exchange.answer(f"call {call.id}", answer, keep)
+        if result is None:
             flow.response = flows.make_response(_CLIENT_GONE_STATUS, {})
             flow.comment = "the client hung up before an answer came"
             return
         if exchange.body is None:
-            flow.response = flows.make_response(answer.status, answer.headers, answer.body)
+            flow.response = flows.make_response(result.status, result.headers, result.body)
         else:
-            await self._start_stream(flow, exchange, exchange.body, answer)
+            await self._start_stream(flow, exchange, exchange.body, result)
+        if result.answer is not None:
+            self._show(flow, exchange, result.answer)
+
+    def _show(self, flow: http.HTTPFlow, exchange: Exchange, answer: Answer) -> None:
+        """What the record tells of a call: what was sent, and who answered."""
         if answer.request is not None:
             flows.show_upstream_request(flow, answer.request)
         flow.comment = flows.comment_on(answer)
         exchange.when_done = lambda: setattr(flow, "comment", flows.comment_on(answer))
 
-    async def _start_stream(self, flow: http.HTTPFlow, exchange: Exchange, body: StreamBody, answer: Answer) -> None:
-        flow.response = flows.stream_response(answer, flow.request.http_version)
+    async def _start_stream(self, flow: http.HTTPFlow, exchange: Exchange, body: StreamBody, result: Result) -> None:
+        flow.response = flows.stream_response(result, flow.request.http_version)
         if exchange.can_stream:
             body.drain = _client_drain(flow)
             return
@@ -290,7 +301,7 @@ class LLMRouter:
             pieces.append(body.chunk)
             await body.advance()
         exchange.body = None
-        flow.response = flows.make_response(answer.status, answer.headers, b"".join(pieces))
+        flow.response = flows.make_response(result.status, result.headers, b"".join(pieces))
 
     def _forget(self, flow: http.HTTPFlow) -> None:
         exchange = self._exchanges.pop(flow.id, None)

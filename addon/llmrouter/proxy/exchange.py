@@ -5,10 +5,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from llmrouter.call_record import Answer
-from llmrouter.calls import Call
 from llmrouter.errors import InternalError
-from llmrouter.gateway import Gateway
+from llmrouter.operations import Result
 from llmrouter.tasks import spawn
 
 if TYPE_CHECKING:
@@ -99,19 +97,19 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._is_abandoned = False
 
-    async def answer(self, gateway: Gateway, call: Call, keep_bytes: int) -> Answer | None:
-        """The gateway's answer, None where the client left; the frames of a stream follow through `body`."""
+    async def answer(self, name: str, answer: Callable[[], Awaitable[Result]], keep_bytes: int) -> Result | None:
+        """The result, None where the client left; the frames of a stream follow through `body`."""
         if self._is_abandoned:
             return None
-        answered: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
         body = StreamBody(keep_bytes)
-        self._task = spawn(_run(gateway, call, answered, body), f"call {call.id}")
+        self._task = spawn(_run(answer, answered, body), name)
         # A task that is cancelled before its first step never runs, and would leave the client's stream waiting.
         self._task.add_done_callback(lambda _: None if answered.done() else answered.set_result(None))
-        answer = await answered
-        if answer is not None and answer.frames is not None:
+        result = await answered
+        if result is not None and result.frames is not None:
             self.body = body
-        return answer
+        return result
 
     def abandon(self) -> None:
         """The client left: ends the task, which closes the provider's stream at once."""
@@ -120,12 +118,14 @@ class Exchange:
             self._task.cancel()
 
 
-async def _run(gateway: Gateway, call: Call, answered: asyncio.Future[Answer | None], body: StreamBody) -> None:
+async def _run(
+    answer: Callable[[], Awaitable[Result]], answered: asyncio.Future[Result | None], body: StreamBody
+) -> None:
     try:
-        answer = await gateway.answer(call)
-        answered.set_result(answer)
-        if answer.frames is not None:
-            async with aclosing(answer.frames) as frames:
+        result = await answer()
+        answered.set_result(result)
+        if result.frames is not None:
+            async with aclosing(result.frames) as frames:
                 async for frame in frames:
                     await body.put(frame)
         body.close()

@@ -14,6 +14,7 @@ from mitmproxy.net.http import status_codes, url
 
 from llmrouter.call_record import Answer
 from llmrouter.errors import InvalidRequest, RequestTooLarge, RouterError, UnsupportedEncoding
+from llmrouter.operations import Result
 from llmrouter.providers.wire import UpstreamRequest
 from llmrouter.telemetry.decisions import CacheUse
 
@@ -40,9 +41,9 @@ def error_response(error: RouterError) -> http.Response:
     return make_response(error.status, headers, error.to_json())
 
 
-def stream_response(answer: Answer, http_version: str) -> http.Response:
+def stream_response(result: Result, http_version: str) -> http.Response:
     """The head of a streamed response, framed as the client's HTTP version wants it."""
-    response = http.Response.make(answer.status, b"", headers=answer.headers)
+    response = http.Response.make(result.status, b"", headers=result.headers)
     del response.headers["content-length"]
     if http_version == "HTTP/1.1":
         response.headers["transfer-encoding"] = "chunked"

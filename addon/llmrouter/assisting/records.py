@@ -14,7 +14,7 @@ from llmrouter.endpoints.assistants.objects import Object
 from llmrouter.endpoints.assistants.requests import Listing, NewMessage
 from llmrouter.endpoints.assistants.run_state import ENDED, Change, State
 from llmrouter.errors import InvalidRequest
-from llmrouter.storage.state.store import Document, StateStore, UnknownCursor
+from llmrouter.storage.state import Document, StateStore, UnknownCursor
 
 _MOST_MESSAGES = 2000
 """So much of a thread a run reads at most; no model reads more."""
@@ -48,15 +48,15 @@ class Records:
         if not await self.store.replace(self.caller, kind, data["id"], data):
             await self.add(kind, [data], _parent_of(kind, data))
 
-    async def keep(self, event: Event) -> int | None:
+    async def keep(self, event: Event, is_again: bool = False) -> int | None:
         """Keeps what an event tells of a message or a step, before anybody hears of it; a delta is not kept.
 
-        Gives the position of a new message in its thread.
+        Gives the position of a new message in its thread. `is_again`: it may be kept already.
         """
         kind = {"thread.message": "message", "thread.run.step": "run_step"}.get(event.data["object"])
         if kind is None or event.name.endswith(".in_progress"):
             return None
-        if not event.name.endswith(".created"):
+        if is_again or not event.name.endswith(".created"):
             await self.save(kind, event.data)
             return None
         [document] = await self.add(kind, [event.data], _parent_of(kind, event.data))
@@ -128,6 +128,8 @@ class Records:
         runs = await self.store.page(self.caller, "run", thread_id, limit=_MOST_RUNS, descending=True)
         others = [run.data for run in reversed(runs.documents) if run.id != run_id]
         earlier = [exchange for other in others for exchange in other["work"]["exchanges"]]
+        if page.has_more:
+            earlier = [exchange for exchange in earlier if exchange["after"] >= messages[0].position]
         return Past(messages, state["work"]["exchanges"], earlier)
 
 

@@ -6,6 +6,7 @@ waits for it and writes down what it came to, so a stop never interrupts that.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -70,8 +71,9 @@ class Running:
         self._spent: Object = state["work"]["spent"]
         self._usage: Usage | None = None
         self._prompt_characters = 0
-        self._position = 0
+        self._position = -1
         self._stopped: _End | None = None
+        self._happening: deque[Event] = deque()
         self._worker: asyncio.Task[_End] | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -96,31 +98,34 @@ class Running:
         if self._keeper is not None:
             await asyncio.wait({self._keeper})
 
-    def drop(self) -> None:
-        """Forgets the work as a process does that is killed; for tests of what is found afterwards."""
-        for task in (self._worker, self._keeper):
-            if task is not None:
-                task.cancel()
-
     def tell(self, event: Event) -> None:
         """Lets every client that listens know."""
         for listener in self._listeners:
             listener.put(event)
 
     async def _happen(self, found: list[Event]) -> None:
-        """Keeps what happened, and lets it be known."""
-        for event in found:
+        """Keeps what happened, and lets it be known; what a stop interrupts is done by the next one."""
+        is_again = bool(self._happening)
+        self._happening.extend(found)
+        while self._happening:
+            event = self._happening[0]
             if not event.is_delta:
-                position = await self._records.keep(event)
+                position = await self._records.keep(event, is_again)
                 self._position = self._position if position is None else position
             self.tell(event)
+            self._happening.popleft()
+            is_again = False
 
     async def _change(self, change: Change) -> None:
         """Changes the run, and lets its new status be known, where it has one."""
         after = await self._records.change_run(self.state["run"]["id"], change)
-        before, self.state = self.state, after or self.state
-        if self.state["run"]["status"] != before["run"]["status"]:
-            self.tell(events.of_run(self.state["run"]))
+        self.changed(after or self.state)
+
+    def changed(self, state: State) -> None:
+        """The run is now as `state` says; clients that listen hear of a new status, once."""
+        before, self.state = self.state, state
+        if state["run"]["status"] != before["run"]["status"]:
+            self.tell(events.of_run(state["run"]))
 
     async def _work(self) -> _End:
         try:
@@ -128,7 +133,7 @@ class Running:
             if self.state["run"]["status"] != "in_progress":
                 return _End("cancelled")
             past = await self._records.past(self.state)
-            self._position = past.messages[-1].position if past.messages else 0
+            self._position = past.messages[-1].position if past.messages else -1
             return await self._answer(past)
         except RouterError as error:
             return _End("failed", run_state.last_error(error))
@@ -198,7 +203,7 @@ class Running:
 
     async def _keep_end(self, worker: asyncio.Task[_End]) -> None:
         await asyncio.wait({worker})
-        end = self._stopped or _End("cancelled") if worker.cancelled() else worker.result()
+        end = (self._stopped or _STOPPED_BY_NOBODY) if worker.cancelled() else worker.result()
         failure: RouterError | None = None
         try:
             await self._write_end(end)
@@ -218,11 +223,11 @@ class Running:
             spent = run_state.spend(
                 spent, self._usage, (guess[0] // CHARACTERS_PER_TOKEN, guess[1] // CHARACTERS_PER_TOKEN)
             )
-        usage = None if self._usage is None else run_state.usage_object(self._usage)
         if status in REASONS:
+            await self._happen([])
             await self._happen(turn.cut(status, REASONS[status], now, end.last_error))
         elif turn.calls or turn.finish_reason is not None or status == "completed":
-            await self._happen(turn.finish(now, usage))
+            await self._happen(turn.finish(now, run_state.usage_of(self._usage)))
         if status == "requires_action" and turn.tool_step is not None:
             await self._wait_for_outputs(spent, now)
         else:
@@ -255,6 +260,7 @@ class Running:
         return self._means.clock.wall()
 
 
+_STOPPED_BY_NOBODY = _End("failed", run_state.last_error(InternalError("The router stopped while the run was on.")))
 _CUT_SHORT = {"code": "server_error", "message": "The run's limit of tokens cut the tool calls short."}
 
 

@@ -1,7 +1,6 @@
 """The operations on runs and their steps, and all runs that are worked on here."""
 
 import asyncio
-from functools import partial
 
 from llmrouter.assisting.asked import Asked
 from llmrouter.assisting.ending import claim_of, end_run
@@ -98,11 +97,13 @@ class Runs:
         if (timer := self._timers.pop(run["id"], None)) is not None:
             timer.cancel()
         delay = max(0.0, run["expires_at"] - self._means.clock.wall())
-        call = partial(spawn, self._time_is_up(records, run["id"]), f"run {run['id']} expiry")
-        self._timers[run["id"]] = asyncio.get_running_loop().call_later(delay, call)
+        self._timers[run["id"]] = asyncio.get_running_loop().call_later(delay, self._ring, records, run["id"])
+
+    def _ring(self, records: Records, run_id: str) -> None:
+        self._timers.pop(run_id, None)
+        spawn(self._time_is_up(records, run_id), f"run {run_id} expiry")
 
     async def _time_is_up(self, records: Records, run_id: str) -> None:
-        self._timers.pop(run_id, None)
         document = await records.store.get(records.caller, "run", run_id)
         if document is None or document.data["run"]["status"] in ENDED:
             return

@@ -87,8 +87,7 @@ def _options(run: Object, is_continued: bool) -> Object:
 
 def _pieces(run_id: str, past: Past) -> list[_Piece]:
     """Everything in the order in which it happened; calls stand after the message at their position."""
-    begin = past.messages[0].position if past.messages else 0
-    exchanges = [(exchange, False) for exchange in past.earlier if exchange["after"] >= begin] + [(exchange, True) for exchange in past.own]
+    exchanges = [(exchange, False) for exchange in past.earlier] + [(exchange, True) for exchange in past.own]
     exchanges.sort(key=lambda one: one[0]["after"])
     found: list[_Piece] = []
     for position, message in past.messages:

@@ -95,8 +95,16 @@ def ended(status: str, now: float, spent: Object | None = None, **members: Any) 
 def _usage(spent: Object) -> Object | None:
     if not spent["is_known"]:
         return None
-    prompt, completion = spent["prompt"], spent["completion"]
+    return _counts(spent["prompt"], spent["completion"])
+
+
+def _counts(prompt: int, completion: int) -> Object:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def usage_of(usage: Usage | None) -> Object | None:
+    """What one chat call used, as a step tells it."""
+    return None if usage is None else _counts(usage.input_tokens, usage.output_tokens)
 
 
 def spend(spent: Object, usage: Usage | None, guess: tuple[int, int]) -> Object:

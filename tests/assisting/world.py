@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import openai
+from openai.types.beta import AssistantStreamEvent
 from pydantic import SecretStr, TypeAdapter
 
 from llmrouter.assisting.assistants import Assistants
@@ -21,7 +22,6 @@ from llmrouter.operations import Operation
 from llmrouter.replies import Chunk, Usage
 from llmrouter.sse import SseDecoder
 from llmrouter.telemetry.decisions import Decision
-from openai.types.beta import AssistantStreamEvent
 from tests.fakes.state_store import FakeStateStore
 
 _numbers = itertools.count(1)

@@ -40,7 +40,7 @@ async def test_assistants(world: World) -> None:
         1.0,
     )
     assert await assistants.retrieve(made.id) == made
-    changed = await assistants.update(made.id, name=None, model="gpt-4o-mini", response_format="auto")  # type: ignore[arg-type] # null unsets
+    changed = await assistants.update(made.id, name=None, model="gpt-4o-mini", response_format="auto")
     assert (changed.name, changed.model, changed.instructions, changed.response_format) == (
         None,
         "gpt-4o-mini",

@@ -2,6 +2,7 @@
 
 `assistant` and `thread` belong to nothing, `message` and `run` to a thread, `run_step` to a run. All are kept as the
 objects themselves, except a run: `{"run": the object, "work": ...}` (see `endpoints.assistants.run_state`).
+An `exchange` belongs to a thread: answered tool calls of a run, for the runs after it.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,6 @@ from llmrouter.storage.state import Document, StateStore, UnknownCursor
 
 _MOST_MESSAGES = 2000
 """So much of a thread a run reads at most; no model reads more."""
-_MOST_RUNS = 500
 
 
 def _parent_of(kind: str, data: Object) -> str:
@@ -120,14 +120,19 @@ class Records:
             made = [objects.message(id, now, thread_id, one) for id, one in zip(ids, new, strict=True)]
             await self.add("message", made, thread_id)
 
+    async def keep_exchange(self, id: str, state: State) -> None:
+        """Keeps a run's newest exchange for the runs that come after it."""
+        exchange = state["work"]["exchanges"][-1] | {"id": id, "run_id": state["run"]["id"]}
+        await self.add("exchange", [exchange], state["run"]["thread_id"])
+
     async def past(self, state: State) -> Past:
         """What a run reads of its thread."""
         thread_id, run_id = state["run"]["thread_id"], state["run"]["id"]
         page = await self.store.page(self.caller, "message", thread_id, limit=_MOST_MESSAGES, descending=True)
         messages = [Placed(document.position, document.data) for document in reversed(page.documents)]
-        runs = await self.store.page(self.caller, "run", thread_id, limit=_MOST_RUNS, descending=True)
-        others = [run.data for run in reversed(runs.documents) if run.id != run_id]
-        earlier = [exchange for other in others for exchange in other["work"]["exchanges"]]
+        answered = await self.store.page(self.caller, "exchange", thread_id, limit=_MOST_MESSAGES, descending=True)
+        exchanges = [document.data for document in reversed(answered.documents)]
+        earlier = [exchange for exchange in exchanges if exchange["run_id"] != run_id]
         if page.has_more:
             earlier = [exchange for exchange in earlier if exchange["after"] >= messages[0].position]
         return Past(messages, state["work"]["exchanges"], earlier)

@@ -123,6 +123,8 @@ class Running:
 
     def changed(self, state: State) -> None:
         """The run is now as `state` says; clients that listen hear of a new status, once."""
+        if self.state["run"]["status"] in run_state.ENDED:
+            return
         before, self.state = self.state, state
         if state["run"]["status"] != before["run"]["status"]:
             self.tell(events.of_run(state["run"]))

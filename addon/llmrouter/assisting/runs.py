@@ -191,6 +191,7 @@ class Runs:
         change = run_state.Submit(given.outputs)
         state = await self._refusable(asked.records, run_id, change)
         told = [] if change.before is None else await self._end_step(asked.records, change.before, state)
+        await asked.records.keep_exchange(self._means.new_id("exchange_"), state)
         told.append(events.of_run(state["run"]))
         return self._start(asked, state, told if given.stream else None)
 

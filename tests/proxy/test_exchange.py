@@ -6,14 +6,9 @@ from typing import Any
 
 import pytest
 
-from llmrouter.calls import Call, Endpoint, JsonObject
 from llmrouter.errors import InternalError
 from llmrouter.operations import Result
 from llmrouter.proxy.exchange import Exchange, StreamBody
-from llmrouter.telemetry.decisions import Decision
-
-CALL = Call("req-1", Endpoint.CHAT_COMPLETIONS, JsonObject(b"{}"), "m", stream=True)
-DECISION = Decision("req-1", 0.0, "chat.completions", "m", True)
 
 
 class ScriptedGateway:
@@ -139,7 +134,7 @@ async def test_a_client_that_leaves_during_the_stream() -> None:
 async def test_a_client_that_leaves_before_the_first_step() -> None:
     """The task never ran, and the hook that waits for it returns all the same."""
     exchange = Exchange("client", is_routed=True)
-    asking = asyncio.ensure_future(exchange.answer(ScriptedGateway(), CALL, 0))  # type: ignore[arg-type]  # a stand-in
+    asking = asyncio.ensure_future(exchange.answer("call", ScriptedGateway().answer, 0))
     await asyncio.sleep(0)
     exchange.abandon()
 

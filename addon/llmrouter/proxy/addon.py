@@ -8,7 +8,6 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from mitmproxy.connection import Client
 from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http import HttpLayer
 
-from llmrouter.call_record import Answer
 from llmrouter.calls import Call
 from llmrouter.endpoints import models
 from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError
@@ -31,6 +29,7 @@ from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.proxy.incoming import is_routed, path_of, read_call
 from llmrouter.proxy.listening import is_api_port, listen
 from llmrouter.proxy.options import add_options
+from llmrouter.proxy.results import put_gone, put_result
 from llmrouter.proxy.runtime import Runtime
 from llmrouter.proxy.streaming import Edge, RoutedHttpLayer
 from llmrouter.settings.loader import SettingsError
@@ -42,8 +41,6 @@ logger = logging.getLogger(__name__)
 
 _RELOAD_LOOK_S = 1.0
 _KIBIBYTE = 1024
-# nginx's code for a client that closed its request; nobody receives it, it stands in the recorded flow.
-_CLIENT_GONE_STATUS = 499
 _NOT_CONFIGURED = "The router has no valid configuration. Its log says what is wrong."
 
 
@@ -162,7 +159,7 @@ class LLMRouter:
         exchange = self._exchanges.get(flow.id)
         if exchange is None:
             # Its client left meanwhile: every other request has an exchange or a response by now.
-            flow.response = flows.make_response(_CLIENT_GONE_STATUS, {})
+            put_gone(flow)
             return
         if not exchange.is_routed:
             return
@@ -272,36 +269,9 @@ class LLMRouter:
 
         result = await exchange.answer(f"call {call.id}", answer, keep)
         if result is None:
-            flow.response = flows.make_response(_CLIENT_GONE_STATUS, {})
-            flow.comment = "the client hung up before an answer came"
-            return
-        if exchange.body is None:
-            flow.response = flows.make_response(result.status, result.headers, result.body)
+            put_gone(flow)
         else:
-            await self._start_stream(flow, exchange, exchange.body, result)
-        if result.answer is not None:
-            self._show(flow, exchange, result.answer)
-
-    def _show(self, flow: http.HTTPFlow, exchange: Exchange, answer: Answer) -> None:
-        """What the record tells of a call: what was sent, and who answered."""
-        if answer.request is not None:
-            flows.show_upstream_request(flow, answer.request)
-        flow.comment = flows.comment_on(answer)
-        exchange.when_done = lambda: setattr(flow, "comment", flows.comment_on(answer))
-
-    async def _start_stream(self, flow: http.HTTPFlow, exchange: Exchange, body: StreamBody, result: Result) -> None:
-        flow.response = flows.stream_response(result, flow.request.http_version)
-        if exchange.can_stream:
-            body.drain = _client_drain(flow)
-            return
-        # A replayed flow has no layer of ours: it gets the stream as a whole.
-        pieces = []
-        await body.advance()
-        while body.chunk is not None:
-            pieces.append(body.chunk)
-            await body.advance()
-        exchange.body = None
-        flow.response = flows.make_response(result.status, result.headers, b"".join(pieces))
+            await put_result(flow, exchange, result)
 
     def _forget(self, flow: http.HTTPFlow) -> None:
         exchange = self._exchanges.pop(flow.id, None)
@@ -383,11 +353,3 @@ def _replace_http_layers(next_layer: layer.NextLayer, edge: Edge) -> None:
         next_layer.layer = routed
     else:
         setattr(above, "child_layer", routed)  # noqa: B010 - the attribute is not part of the base class
-
-
-def _client_drain(flow: http.HTTPFlow) -> Callable[[], Awaitable[None]] | None:
-    """Waits until the client's socket has taken what was written to it."""
-    server = ctx.master.addons.get("proxyserver")
-    handler = server.connections.get(flow.client_conn.id) if server else None
-    io = handler.transports.get(flow.client_conn) if handler else None
-    return io.writer.drain if io is not None and io.writer is not None else None

@@ -9,16 +9,11 @@ import pytest
 from llmrouter.assisting.listening import Listener
 from llmrouter.endpoints.assistants import events
 from llmrouter.errors import RouterError
+from tests.assisting.state_store import FakeStateStore
 from tests.assisting.world import START, WEATHER, Hold, World, call, says
-from tests.fakes.state_store import FakeStateStore
 
 # The SDK still has the API that OpenAI shut down, and says so at each use.
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
 
 
 async def _waiting_run(world: World) -> tuple[str, str, str]:
@@ -67,7 +62,7 @@ async def test_a_run_that_died_in_the_queue_or_while_it_was_cancelled_is_failed(
         await after.assistants.recover()
         found = await after.client.beta.threads.runs.retrieve(run.id, thread_id=thread)
         assert found.status == "failed" and found.last_error is not None
-    assert world.store.locks == {}
+    assert await world.store.claims() == []
 
 
 async def test_a_run_that_waits_for_outputs_survives_a_restart(world: World) -> None:
@@ -93,7 +88,7 @@ async def test_a_thread_whose_run_was_never_kept_or_is_over_is_freed_at_start(wo
         thread_id=thread, assistant_id=assistant, poll_interval_ms=1
     )
     assert run.status == "completed"
-    assert list(world.store.locks) == [("Bearer key-of-the-app", "response:resp_1")]
+    assert [claim.name for claim in await world.store.claims()] == ["response:resp_1"]
 
 
 async def test_a_run_without_outputs_expires_when_it_is_looked_at(world: World) -> None:
@@ -161,7 +156,7 @@ async def test_a_run_that_waits_is_cancelled(world: World) -> None:
     found = await world.at_rest(thread, run)
     assert (found.status, found.required_action) == ("cancelled", None)
     assert [step.status for step in (await runs.steps.list(run, thread_id=thread)).data] == ["cancelled"]
-    assert world.store.locks == {}
+    assert await world.store.claims() == []
 
 
 async def test_of_many_who_submit_and_cancel_at_once_one_wins(world: World) -> None:
@@ -195,7 +190,7 @@ async def test_closing_fails_what_is_under_way(world: World) -> None:
     await hold.reached.wait()
     await world.assistants.close()
     assert [event.event async for event in stream][-1] == "thread.run.failed"
-    assert hold.closed.is_set() and world.store.locks == {}
+    assert hold.closed.is_set() and await world.store.claims() == []
 
 
 class _Unreachable(RouterError):

@@ -12,11 +12,6 @@ from tests.assisting.world import WEATHER, World, call, says
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 async def _run(world: World, thread: str, assistant: str, **options: Any) -> Any:
     return await world.client.beta.threads.runs.create_and_poll(
         thread_id=thread, assistant_id=assistant, poll_interval_ms=1, **options

@@ -14,11 +14,6 @@ from tests.assisting.world import START, WEATHER, Hold, World, call, says
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 async def test_assistants(world: World) -> None:
     assistants = world.client.beta.assistants
     made = await assistants.create(
@@ -70,7 +65,7 @@ async def test_threads(world: World) -> None:
     assert (await threads.delete(made.id)).to_dict() == {"id": made.id, "object": "thread.deleted", "deleted": True}
     with pytest.raises(openai.NotFoundError, match="No thread found with id"):
         await threads.messages.list(made.id)
-    assert world.store.documents == {}, "its messages are gone, too"
+    assert await world.store.every("Bearer key-of-the-app", "message", made.id) == [], "its messages are gone, too"
 
 
 async def test_messages(world: World) -> None:
@@ -260,7 +255,7 @@ async def test_a_wrong_run_is_refused(world: World, body: dict[str, Any], param:
     with pytest.raises(InvalidRequest) as caught:
         await world.raw("POST", f"/v1/threads/{thread}/runs", {"assistant_id": assistant} | body)
     assert (caught.value.status, caught.value.param) == (400, param)
-    assert world.store.locks == {}, "the thread is free"
+    assert await world.store.claims() == [], "the thread is free"
 
 
 async def test_bodies_that_are_no_objects_are_refused(world: World) -> None:
@@ -339,5 +334,6 @@ async def test_a_thread_with_an_active_run_is_deleted_with_it(world: World) -> N
     await hold.reached.wait()
     await world.client.beta.threads.delete(thread)
     assert hold.closed.is_set()
-    assert [kind for _, kind, _ in world.store.documents] == ["assistant"]
-    assert world.store.locks == {}
+    for kind in ("message", "run", "exchange"):
+        assert await world.store.every("Bearer key-of-the-app", kind, thread) == []
+    assert await world.store.claims() == []

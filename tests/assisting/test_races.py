@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from llmrouter.endpoints.assistants.run_state import ENDED
 from llmrouter.errors import RouterError
+from tests.assisting.state_store import FakeStateStore
 from tests.assisting.world import WEATHER, World, call, says
-from tests.fakes.state_store import FakeStateStore
 
 # The SDK still has the API that OpenAI shut down, and says so at each use.
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
@@ -109,9 +109,8 @@ async def test_whenever_the_process_dies_nothing_stays_in_progress(seed: int, de
         if number == 100:
             await _try(world, f"{path}/{run}/submit_tool_outputs", {"tool_outputs": [{"tool_call_id": "call_a"}]})
     after = world.kill()
-    await asyncio.gather(
-        *(task for task in asyncio.all_tasks() if task.get_name().startswith("run ")), return_exceptions=True
-    )
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
     await after.assistants.recover()
     found = await after.client.beta.threads.runs.retrieve(run, thread_id=thread)
     assert found.status in (*ENDED, "requires_action")

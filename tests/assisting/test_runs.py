@@ -13,11 +13,6 @@ from tests.assisting.world import START, WEATHER, Hold, World, call, more, says
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 async def test_a_run_answers_on_the_thread(world: World) -> None:
     assistant = await world.assistant(instructions="Be brief.", temperature=0.2)
     thread = await world.thread("ping")

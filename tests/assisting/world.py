@@ -21,8 +21,9 @@ from llmrouter.errors import RouterError
 from llmrouter.operations import Operation
 from llmrouter.replies import Chunk, Usage
 from llmrouter.sse import SseDecoder
+from llmrouter.storage.state.store import StateStore
 from llmrouter.telemetry.decisions import Decision
-from tests.fakes.state_store import FakeStateStore
+from tests.assisting.state_store import FakeStateStore
 
 _numbers = itertools.count(1)
 _EVENT: TypeAdapter[Any] = TypeAdapter(AssistantStreamEvent)
@@ -128,10 +129,10 @@ class _Frames(httpx.AsyncByteStream):
 class World:
     """One router with its kept state; `client` is the SDK of the caller with that key."""
 
-    def __init__(self, store: FakeStateStore | None = None, ask: Callable[[Call], Any] | None = None) -> None:
+    def __init__(self, store: StateStore | None = None, ask: Callable[[Call], Any] | None = None) -> None:
         self.now = START
         self.model = Model()
-        self.store = store or FakeStateStore()
+        self.store: StateStore = store or FakeStateStore()
         self.assistants = Assistants(
             ask or self.model,
             self.store,

@@ -1,5 +1,6 @@
 """The Assistants API, which OpenAI shut down on 2026-08-26, on chat completions: which operation goes where."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -13,9 +14,10 @@ from llmrouter.calls import Caller
 from llmrouter.clock import Clock
 from llmrouter.endpoints.assistants import events, refusals, requests, run_state
 from llmrouter.endpoints.assistants.run_state import ENDED
-from llmrouter.errors import InternalError
+from llmrouter.errors import InternalError, RouterError
 from llmrouter.operations import Operation, Result
-from llmrouter.storage.state import Claim, StateStore
+from llmrouter.storage.state.store import Claim, StateStore
+from llmrouter.tasks import spawn
 
 _CLAIM = "run:"
 _LOST = run_state.last_error(InternalError("The router was restarted while the run was on."))
@@ -55,8 +57,8 @@ class Assistants:
                 continue
             if (handler := handlers.get(operation.method)) is None:
                 raise refusals.NotAllowed(operation.method, operation.path)
-            records = Records(self._store, self._caller_key(operation.caller))
-            return await handler(Asked(operation, records, ids))
+            asked = Asked(operation, Records(self._store, self._caller_key(operation.caller)), ids)
+            return await (handler(asked) if operation.method == "GET" else _wholly(handler, asked))
         return None
 
     async def _create_and_run(self, asked: Asked) -> Result:
@@ -90,6 +92,21 @@ class Assistants:
     async def close(self) -> None:
         """Stops all runs; each is failed, and says why."""
         await self._runs.close()
+
+
+async def _wholly(handler: _Handler, asked: Asked) -> Result:
+    """What an operation that changes something comes to; it is done to its end when the client leaves meanwhile."""
+
+    async def outcome() -> Result | RouterError:
+        try:
+            return await handler(asked)
+        except RouterError as error:
+            return error
+
+    found = await asyncio.shield(spawn(outcome(), f"{asked.operation.method} {asked.operation.path}"))
+    if isinstance(found, RouterError):
+        raise found
+    return found
 
 
 def _match(pattern: Sequence[str], segments: Sequence[str]) -> tuple[str, ...] | None:

@@ -15,7 +15,7 @@ from llmrouter.endpoints.assistants.objects import Object
 from llmrouter.endpoints.assistants.requests import Listing, NewMessage
 from llmrouter.endpoints.assistants.run_state import ENDED, Change, State
 from llmrouter.errors import InvalidRequest
-from llmrouter.storage.state import Document, StateStore, UnknownCursor
+from llmrouter.storage.state.store import Document, StateStore, UnknownCursor
 
 _MOST_MESSAGES = 2000
 """So much of a thread a run reads at most; no model reads more."""
@@ -51,7 +51,7 @@ class Records:
     async def keep(self, event: Event, is_again: bool = False) -> int | None:
         """Keeps what an event tells of a message or a step, before anybody hears of it; a delta is not kept.
 
-        Gives the position of a new message in its thread. `is_again`: it may be kept already.
+        Gives the position of a new message in its thread. `is_again`: the store failed on it, and may have it already.
         """
         kind = {"thread.message": "message", "thread.run.step": "run_step"}.get(event.data["object"])
         if kind is None or event.name.endswith(".in_progress"):

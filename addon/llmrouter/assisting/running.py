@@ -74,6 +74,8 @@ class Running:
         self._position = -1
         self._stopped: _End | None = None
         self._happening: deque[Event] = deque()
+        self._keeping: asyncio.Future[int | None] | None = None
+        self._is_doubtful = False
         self._worker: asyncio.Task[_End] | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -104,17 +106,28 @@ class Running:
             listener.put(event)
 
     async def _happen(self, found: list[Event]) -> None:
-        """Keeps what happened, and lets it be known; what a stop interrupts is done by the next one."""
-        is_again = bool(self._happening)
+        """Keeps what happened, and lets it be known; what a stop interrupts is done by the next one.
+
+        A store ends what it began, whoever has stopped waiting for it: so it is waited for again.
+        """
         self._happening.extend(found)
         while self._happening:
             event = self._happening[0]
             if not event.is_delta:
-                position = await self._records.keep(event, is_again)
-                self._position = self._position if position is None else position
+                await self._keep(event)
             self.tell(event)
             self._happening.popleft()
-            is_again = False
+
+    async def _keep(self, event: Event) -> None:
+        if self._keeping is None:
+            self._keeping = asyncio.ensure_future(self._records.keep(event, self._is_doubtful))
+        try:
+            position = await asyncio.shield(self._keeping)
+        except RouterError:
+            self._keeping, self._is_doubtful = None, True
+            raise
+        self._keeping, self._is_doubtful = None, False
+        self._position = self._position if position is None else position
 
     async def _change(self, change: Change) -> None:
         """Changes the run, and lets its new status be known, where it has one."""

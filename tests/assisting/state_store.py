@@ -2,10 +2,10 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from llmrouter.storage.state import Claim, Document, Page, UnknownCursor
+from llmrouter.storage.state.store import Claim, Document, Page, UnknownCursor
 
 
 class FakeStateStore:
@@ -91,7 +91,7 @@ class FakeStateStore:
     async def claims(self) -> list[Claim]:
         return [Claim(caller, name, owner) for (caller, name), owner in self.locks.items()]
 
-    async def prune(self, before: float) -> int:
+    async def prune(self, before: float, lasting: Collection[str] = ()) -> int:
         return 0
 
     async def close(self) -> None:

@@ -12,17 +12,24 @@ class FakeStateStore:
     def __init__(self) -> None:
         self.documents: dict[tuple[str, str, str], Document] = {}
         self.locks: dict[tuple[str, str], str] = {}
-        self._position = 0
+        self._count = 0.0
 
     async def add(
         self, caller: str, kind: str, documents: Sequence[tuple[str, dict[str, Any]]], parent: str = ""
     ) -> list[Document]:
         made = []
         for id, data in documents:
-            self._position += 1
-            made.append(Document(kind, id, parent, self._position, 0.0, copy.deepcopy(data)))
+            self._count += 1.0
+            made.append(Document(kind, id, parent, self._place(caller, kind, parent), self._count, copy.deepcopy(data)))
             self.documents[caller, kind, id] = made[-1]
         return copy.deepcopy(made)
+
+    def _place(self, caller: str, kind: str, parent: str) -> int:
+        """Behind the last one; a place that became free at the end is taken again, as in a database."""
+        places = [
+            d.position for (who, k, _), d in self.documents.items() if (who, k, d.parent) == (caller, kind, parent)
+        ]
+        return max(places, default=-1) + 1
 
     async def get(self, caller: str, kind: str, id: str, parent: str | None = None) -> Document | None:
         found = self.documents.get((caller, kind, id))

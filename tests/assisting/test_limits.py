@@ -173,3 +173,22 @@ async def test_a_thread_that_no_model_can_read_loses_its_middle(world: World) ->
     world.model.script.extend([too_long] * 10)
     run = await _run(world, await world.thread("only one"), assistant)
     assert (run.status, run.last_error.code) == ("failed", "invalid_prompt")
+
+
+async def test_calls_stay_where_they_were_when_newer_messages_were_deleted(world: World) -> None:
+    assistant, thread = await world.assistant(tools=[WEATHER]), await world.thread("one", "two")
+    world.model.script.extend([says(call(0, "call_a", "weather", "{}")), says("sunny")])
+    run = await _run(world, thread, assistant)
+    await world.client.beta.threads.runs.submit_tool_outputs_and_poll(
+        run_id=run.id,
+        thread_id=thread,
+        tool_outputs=[{"tool_call_id": "call_a", "output": "sun"}],
+        poll_interval_ms=1,
+    )
+    messages = world.client.beta.threads.messages
+    for message in (await messages.list(thread, limit=2)).data:
+        await messages.delete(message.id, thread_id=thread)
+    await messages.create(thread, role="user", content="another")
+    await _run(world, thread, assistant)
+    assert [one["role"] for one in world.model.bodies[2]["messages"]] == ["user", "assistant", "tool", "user"]
+    assert world.model.bodies[2]["messages"][-1]["content"] == "another"

@@ -121,3 +121,20 @@ async def test_whenever_the_process_dies_nothing_stays_in_progress(seed: int, de
     else:
         assert list(store.locks.values()) == [run]
     await after.assistants.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32), delay=st.integers(0, 40))
+async def test_a_client_that_leaves_stops_no_change_half_way(seed: int, delay: int) -> None:
+    store = _SlowStore(seed)
+    world = World(store)
+    assistant, thread = await world.assistant(), await world.thread("ping")
+    asking = asyncio.ensure_future(world.raw("POST", f"/v1/threads/{thread}/runs", {"assistant_id": assistant}))
+    for _ in range(delay):
+        await asyncio.sleep(0)
+    asking.cancel()
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.gather(*others, return_exceptions=True)
+    runs = [document.data["run"]["status"] for (_, kind, _), document in store.documents.items() if kind == "run"]
+    assert runs == (["completed"] if delay else []), "what was begun is done, and what runs goes on"
+    assert store.locks == {}

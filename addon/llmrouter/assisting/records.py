@@ -131,11 +131,22 @@ class Records:
         page = await self.store.page(self.caller, "message", thread_id, limit=_MOST_MESSAGES, descending=True)
         messages = [Placed(document.position, document.data) for document in reversed(page.documents)]
         answered = await self.store.page(self.caller, "exchange", thread_id, limit=_MOST_MESSAGES, descending=True)
-        exchanges = [document.data for document in reversed(answered.documents)]
+        exchanges = [_in_place(document, page.documents) for document in reversed(answered.documents)]
         earlier = [exchange for exchange in exchanges if exchange["run_id"] != run_id]
         if page.has_more:
             earlier = [exchange for exchange in earlier if exchange["after"] >= messages[0].position]
         return Past(messages, state["work"]["exchanges"], earlier)
+
+
+def _in_place(exchange: Document, messages: Sequence[Document]) -> Object:
+    """An exchange with the position after which it happened.
+
+    Where the newest messages of a thread were deleted, later ones have got their positions.
+    """
+    after = exchange.data["after"]
+    while any(message.position == after and message.created > exchange.created for message in messages):
+        after -= 1
+    return exchange.data | {"after": after}
 
 
 def _unknown_cursor(which: str, id: str) -> InvalidRequest:

@@ -11,12 +11,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmrouter.endpoints.responses.events import EventStream, render
+from llmrouter.endpoints.responses.events import Event, EventStream, render
 from llmrouter.errors import RouterError
 from llmrouter.responding import refusals
 from llmrouter.responding.archive import UNFINISHED, Archive, Response, document
 from llmrouter.responding.items import new_id
-from llmrouter.responding.making import Event, Maker, shape_of
+from llmrouter.responding.making import Maker, shape_of
 from llmrouter.responding.turns import Turn
 from llmrouter.storage.state.store import Claim
 from llmrouter.tasks import spawn
@@ -152,7 +152,8 @@ class BackgroundRuns:
             response = data["response"]
             if response["status"] not in UNFINISHED:
                 return None
-            return data | {"response": stopped(response, "failed", _RESTARTED)}
+            error = {"code": "server_error", "message": _RESTARTED}
+            return data | {"response": response | {"status": "failed", "error": error}}
 
         data = await self._archive.change(claim.caller, claim.name.removeprefix(_CLAIM), fail)
         return data is not None and data["response"]["status"] == "failed"
@@ -201,11 +202,10 @@ class BackgroundRuns:
 
     async def _end_early(self, run: Run, status: str, why: str) -> bool:
         last = run.stream.fail("server_error", why)[-1]
-        run.response = stopped(last["response"], status, why)
+        run.response = last.data["response"]
         if status == "cancelled":
-            last = _cancelled_event(last["sequence_number"])
-        else:
-            last["response"] = run.response
+            run.response = run.response | {"status": "cancelled", "error": None}
+            last = _cancelled_event(last.data["sequence_number"])
         try:
             await self._archive.finish(run.turn.caller, run.turn.id, run.response, run.frames_with([last]))
         except RouterError as error:
@@ -216,21 +216,7 @@ class BackgroundRuns:
         return True
 
 
-def stopped(response: Response, status: str, why: str) -> Response:
-    """A response that was ended before its time: nothing in it looks as if it were still being made."""
-    error = None if status == "cancelled" else {"code": "server_error", "message": why}
-    output = [
-        item | {"status": "incomplete"} if item.get("status") == "in_progress" else item for item in response["output"]
-    ]
-    return response | {"status": status, "error": error, "output": output}
-
-
 def _cancelled_event(number: int) -> Event:
     """OpenAI's list of events has none for this; an error is what clients end at without taking it for an answer."""
-    return {
-        "type": "error",
-        "sequence_number": number,
-        "code": "response_cancelled",
-        "message": _CANCELLED,
-        "param": None,
-    }
+    data = {"sequence_number": number, "code": "response_cancelled", "message": _CANCELLED, "param": None}
+    return Event("error", {"type": "error", **data})

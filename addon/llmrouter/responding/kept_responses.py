@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmrouter.endpoints.chat import headers_for
-from llmrouter.endpoints.responses.events import render
+from llmrouter.endpoints.responses.events import Event, render
 from llmrouter.errors import InvalidRequest
 from llmrouter.operations import Operation, Result
 from llmrouter.responding import paging, refusals
@@ -14,6 +14,7 @@ from llmrouter.responding.background import BackgroundRuns
 from llmrouter.responding.conversations import ok
 
 _MOST_DIGITS = 9
+_TOLD_ENDS = ("completed", "incomplete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ async def _replay(frames: list[bytes]) -> AsyncGenerator[bytes]:
 
 
 def _end_of(response: Response, number: int) -> bytes:
-    return render({"type": "response.failed", "sequence_number": number, "response": response})
+    kind = f"response.{response['status'] if response['status'] in _TOLD_ENDS else 'failed'}"
+    return render(Event(kind, {"type": kind, "sequence_number": number, "response": response}))
 
 
 def _start(starting_after: str | None) -> int:

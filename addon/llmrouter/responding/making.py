@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
 
@@ -13,8 +12,9 @@ from llmrouter.call_record import Answer
 from llmrouter.calls import Call
 from llmrouter.clock import Clock
 from llmrouter.endpoints import chat
-from llmrouter.endpoints.responses.chat_request import chat_body
-from llmrouter.endpoints.responses.events import EventStream
+from llmrouter.endpoints.responses.chat_request import chat_body, custom_tools
+from llmrouter.endpoints.responses.events import Event, EventStream
+from llmrouter.endpoints.responses.failures import error_code
 from llmrouter.endpoints.responses.request import ResponsesRequest
 from llmrouter.endpoints.responses.response import ResponseShape
 from llmrouter.endpoints.responses.whole import response_of
@@ -29,7 +29,6 @@ from llmrouter.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
-Event = dict[str, Any]
 Keep = Callable[[Response, list[Event]], Awaitable[None]]
 """Keeps a response whose last events are given, empty where none are told."""
 
@@ -49,9 +48,13 @@ class Maker:
     default_model: Callable[[], str]
 
     def call_of(self, operation: Operation, request: ResponsesRequest, items: list[Item]) -> Call:
-        """The chat call that a request becomes with these items as its whole prompt."""
+        """The chat call that a request becomes with these items as its whole prompt.
+
+        In the background it is always a stream, so that a cancel ends it at once and its state can be looked at.
+        """
+        stream = request.stream or request.background
         return chat.parse(
-            chat_body(replace(request, input=items), []),
+            chat_body(replace(request, input=items, stream=stream), []),
             self.default_model(),
             id=operation.id,
             caller=operation.caller,
@@ -98,7 +101,7 @@ class Maker:
         except Exception:
             logger.exception("the response %s failed", turn.id)
             last = stream.fail("server_error", "The router failed on this response.")
-        await self._kept(turn.id, last[-1]["response"], last, keep)
+        await self._kept(turn.id, last[-1].data["response"], last, keep)
         yield last
 
     def keeper(self, turn: Turn) -> Keep:
@@ -152,7 +155,9 @@ def _chunks(answer: Answer) -> AsyncGenerator[list[Chunk]]:
 
 def shape_of(turn: Turn) -> ResponseShape:
     """What the response repeats of its request."""
-    return ResponseShape(turn.request, turn.id, turn.created_at)
+    request = turn.request
+    names = frozenset(custom_tools(request))
+    return ResponseShape(turn.id, turn.created_at, request.model, request.fields, names, request.background)
 
 
 def without_oldest(items: list[Item]) -> list[Item]:
@@ -175,10 +180,3 @@ def without_oldest(items: list[Item]) -> list[Item]:
             continue
         kept.append(item)
     return kept if len(kept) > sum(is_standing) else items
-
-
-def error_code(error: RouterError) -> str:
-    """The code of a failed response, of those in OpenAI's list (`types/responses/response_error.py`)."""
-    if error.status == 429:
-        return "rate_limit_exceeded"
-    return "invalid_prompt" if 400 <= error.status < 500 else "server_error"

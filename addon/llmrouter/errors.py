@@ -120,6 +120,15 @@ class InternalError(RouterError):
     code = "llmrouter_internal_error"
 
 
+class StateUnavailable(RouterError):
+    """What the router keeps for clients cannot be read or written now."""
+
+    status = 503
+    type = "server_error"
+    code = "state_unavailable"
+    metric = "state_unavailable"
+
+
 class StreamBroken(RouterError):
     """A stream broke off after its client had got some of it."""
 

@@ -73,6 +73,10 @@ CASES = [
     ("cache: {when: sometimes}\n", "cache.when: one of these is needed: 'deterministic', 'always'"),
     ("storage: {url: 'redis:///x'}\n", "1:11: storage.url: a file of SQLite is needed, such as sqlite:///state/"),
     ("storage: {url: 'sqlite:///'}\n", "1:11: storage.url: a file of SQLite is needed"),
+    ("storage: {url: 'postgresql://h'}\n", "or the address of PostgreSQL, such as postgresql://host/database"),
+    ("storage: {url: 'postgresql://u:secret@h/d'}\n", "storage.url: a password must not stand in this file; put the"),
+    ("storage: {url: 'postgresql://h/d', url_env: A}\n", "storage.url_env: it names the address of PostgreSQL"),
+    ("storage: {retain_days: 0}\n", "storage.retain_days: 1 or more is needed"),
     (
         "providers:\n  - type: groq\n    model: a\n    base_url: ftp://x/\n",
         "4:5: providers[0].base_url: a URL that starts with http:// or https:// is needed",

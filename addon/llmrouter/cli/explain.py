@@ -136,15 +136,20 @@ def what_is_kept(
 
     `now` is monotonic, `wall` Unix seconds.
     """
-    file, health, quotas = path_of(settings.storage.url, Path.cwd()), HealthBook(), QuotaBook()
+    place, health, quotas = settings.storage.file_url, HealthBook(), QuotaBook()
+    file = path_of(place, Path.cwd())
     known, targets = HealthRecords(file).load(wall), tuple(targets)
     health.restore(known, targets, now)
     quotas.restore(Ledger(file).load(), wall)
     quotas.reload(targets, limits_of(settings))
     if not known:
-        return health, quotas, f"Health is not known yet: no run of the router is kept in {settings.storage.url}."
+        return health, quotas, f"Health is not known yet: no run of the router is kept in {place}."
     age_s = min(age_s for _, age_s, _ in known)
-    return health, quotas, f"Health and limits are as a router kept them {age_s:.0f} s ago in {settings.storage.url}."
+    return (
+        health,
+        quotas,
+        f"Health and limits are as a router kept them {age_s:.0f} s ago in {place}.",
+    )
 
 
 def _nobody(plan: Plan, router: Router, call: Call, settings: Settings) -> str:

@@ -90,7 +90,7 @@ class Runtime:
             quotas=self._quotas,
             cache=renewed(None, self.settings.cache, environ, Path.cwd(), self._clock),
         )
-        file = path_of(self.settings.storage.url, Path.cwd())
+        file = path_of(self.settings.storage.file_url, Path.cwd())
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
         self._remember(catalogue.targets)
         self._open_log()

@@ -16,6 +16,7 @@ from llmrouter.settings.caching import CacheSettings, check_cache
 from llmrouter.settings.checks import Finding, check_policies, check_providers, check_routes
 from llmrouter.settings.document import Document, read_document
 from llmrouter.settings.model import ProviderSettings, Settings
+from llmrouter.settings.storage import StorageSettings, check_storage
 
 _UNUSED = ("metrics",)
 _UNUSED_BY_PROVIDER: tuple[str, ...] = ()
@@ -132,6 +133,7 @@ def _validate(document: Document, brands: Mapping[str, Brand], check: Check) -> 
         *check_routes(settings),
         *check_policies(settings),
         *check_cache(settings.cache),
+        *check_storage(settings.storage),
     ]
     return settings, [*found, *check(settings)]
 
@@ -217,7 +219,7 @@ _MAPPINGS: Mapping[str, type[BaseModel]] = {
     "data": model.DataSettings,
     "retry": model.RetrySettings,
     "cache": CacheSettings,
-    "storage": model.StorageSettings,
+    "storage": StorageSettings,
     "policies": policies.PoliciesSettings,
     "weighted": policies.WeightedSettings,
     "quality": policies.QualitySettings,

@@ -12,6 +12,7 @@ from pydantic import Field
 from llmrouter.calls import Need
 from llmrouter.settings.caching import CacheSettings, CacheWhen
 from llmrouter.settings.policies import PoliciesSettings
+from llmrouter.settings.storage import StorageSettings
 from llmrouter.settings.values import (
     DayHours,
     Flag,
@@ -25,7 +26,6 @@ from llmrouter.settings.values import (
     Price,
     Seconds,
     Share,
-    StorageUrl,
     Url,
     VariableName,
     Wait,
@@ -235,13 +235,6 @@ class HealthSettings(Frozen):
 
     probe_seconds: Seconds | None = None
     """How often each provider is asked for its list of models, which uses no tokens; default: never."""
-
-
-class StorageSettings(Frozen):
-    """Where lasting data is kept, such as what was used of quotas."""
-
-    url: StorageUrl = "sqlite:///state/llmrouter.db"
-    """The database: SQLite, by a path from the folder in which the router runs."""
 
 
 class MetricsSettings(Frozen):

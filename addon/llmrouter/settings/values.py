@@ -124,16 +124,16 @@ def _looks_like_key(name: str) -> bool:
     return (has_prefix or is_one_word) and any(character.isdigit() for character in name)
 
 
-def _check_storage(url: str) -> str:
+def check_sqlite(url: str, otherwise: str = "") -> str:
+    """A file of SQLite; raises `ValueError`, which also tells what is possible `otherwise`."""
     scheme, _, path = url.partition(":///")
     if scheme != "sqlite" or not path.strip("/"):
-        raise ValueError(
-            "a file of SQLite is needed, such as sqlite:///state/llmrouter.db (four slashes: from the root)"
-        )
+        told = "a file of SQLite is needed, such as sqlite:///state/llmrouter.db (four slashes: from the root)"
+        raise ValueError(f"{told}, {otherwise}" if otherwise else told)
     return url
 
 
-type StorageUrl = Annotated[str, AfterValidator(_check_storage)]
+type StorageUrl = Annotated[str, AfterValidator(check_sqlite)]
 type Host = Annotated[str, AfterValidator(_check_host)]
 type Url = Annotated[str, AfterValidator(_check_url)]
 type Policy = Annotated[

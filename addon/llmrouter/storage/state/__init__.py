@@ -1,0 +1,1 @@
+"""What clients have kept here: responses, conversations, assistants, threads, runs; as documents, by caller."""

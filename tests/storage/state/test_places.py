@@ -1,0 +1,95 @@
+"""What becomes of a place that fails, is damaged, or was written by another version."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from llmrouter.clock import Clock
+from llmrouter.errors import StateUnavailable
+from llmrouter.storage.state.opening import open_state
+from llmrouter.storage.state.tables import METADATA
+from tests.fakes.postgres_server import PostgresServer
+from tests.storage.state.conftest import Open
+
+
+async def test_a_file_that_cannot_be_is_told_and_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("no folder")
+    store = open_state("sqlite:///kept/state.db", tmp_path, Clock())
+    with pytest.raises(StateUnavailable, match="cannot be reached"):
+        await store.get("me", "run", "r1")
+    (tmp_path / "kept").unlink()
+    assert await store.get("me", "run", "r1") is None
+    await store.close()
+
+
+async def test_a_damaged_file_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    file.write_bytes(b"no database at all" * 100)
+    store = open_state("sqlite:///state.db", tmp_path, Clock())
+    with pytest.raises(StateUnavailable, match="not a database"):
+        await store.get("me", "run", "r1")
+    assert file.read_bytes().startswith(b"no database")
+    await store.close()
+
+
+async def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    store = open_state("sqlite:///state.db", tmp_path, Clock())
+    await store.add("me", "run", [("r1", {})])
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database, database:
+        database.execute("UPDATE state_version SET version_num = '999'")
+    later = open_state("sqlite:///state.db", tmp_path, Clock())
+    with pytest.raises(StateUnavailable, match="later version of llmrouter"):
+        await later.get("me", "run", "r1")
+    await later.close()
+
+
+async def test_migrations_lead_to_the_tables(open_store: Open) -> None:
+    store = open_store()
+    await store.claims()
+    inspector = sa.inspect(store._engine)
+    for table in METADATA.tables.values():
+        columns = {column["name"]: column["nullable"] for column in inspector.get_columns(table.name)}
+        assert columns == {column.name: column.nullable for column in table.columns}
+        assert inspector.get_pk_constraint(table.name)["constrained_columns"] == [c.name for c in table.primary_key]
+
+
+async def test_two_that_open_at_once_make_it_once(open_store: Open) -> None:
+    stores = [open_store() for _ in range(4)]
+    await asyncio.gather(*(store.claim("me", f"run:{n}", "r") for n, store in enumerate(stores)))
+    assert len(await stores[0].claims()) == 4
+
+
+async def test_a_server_that_returns_is_used_again(tmp_path: Path) -> None:
+    postgres = PostgresServer(tmp_path / "postgres")
+    postgres.start()
+    store = open_state(postgres.url, tmp_path, Clock())
+    await store.add("me", "run", [("r1", {})])
+    postgres.stop()
+    with pytest.raises(StateUnavailable) as caught:
+        await store.get("me", "run", "r1")
+    assert caught.value.status == 503
+    postgres.start()
+    assert await store.get("me", "run", "r1") is not None
+    await store.close()
+    postgres.stop()
+
+
+async def test_errors_hold_no_password(tmp_path: Path) -> None:
+    store = open_state("postgresql://me:password-of-mine@127.0.0.1:1/x", tmp_path, Clock())
+    with pytest.raises(StateUnavailable) as caught:
+        await store.get("me", "run", "r1")
+    assert "password-of-mine" not in str(caught.value)
+    await store.close()
+
+
+def test_a_router_that_keeps_nothing_does_not_wait_for_the_toolkit() -> None:
+    code = "import sys, llmrouter.proxy.addon, llmrouter.storage.state.opening; print('sqlalchemy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -120,6 +120,15 @@ class InternalError(RouterError):
     code = "llmrouter_internal_error"
 
 
+class UpgradeRefused(RouterError):
+    """A client asked for another protocol that the router does not speak there."""
+
+    status = 426
+    type = "invalid_request_error"
+    code = "upgrade_refused"
+    metric = "upgrade_refused"
+
+
 class StateUnavailable(RouterError):
     """What the router keeps for clients cannot be read or written now."""
 

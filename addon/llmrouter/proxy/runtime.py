@@ -37,6 +37,7 @@ from llmrouter.settings.model import Settings
 from llmrouter.sqlite_files import path_of
 from llmrouter.storage.health_records import HealthRecords
 from llmrouter.storage.ledger import Ledger
+from llmrouter.surfaces_in_force import open_surfaces
 from llmrouter.targets import Target
 from llmrouter.tasks import spawn
 from llmrouter.telemetry.decisions import Decision, DecisionLog, Observer
@@ -94,6 +95,7 @@ class Runtime:
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
         self._remember(catalogue.targets)
         self._open_log()
+        self.surfaces = open_surfaces(self.gateway, self.settings.storage, lambda: self.default_model, environ)
 
     @property
     def default_model(self) -> str:
@@ -121,7 +123,11 @@ class Runtime:
         """
         if call.endpoint is Endpoint.EMBEDDINGS:
             return bool(self.gateway.router.acceptable(call)[0])
-        candidates = self.gateway.router.catalogue.candidates(call.model)
+        return self.serves_model(call.model)
+
+    def serves_model(self, name: str) -> bool:
+        """Whether any target or route is meant for a requested model."""
+        candidates = self.gateway.router.catalogue.candidates(name)
         return bool(candidates.targets) or candidates.route is not None
 
     def list_models(self) -> bytes:
@@ -232,11 +238,13 @@ class Runtime:
             self._lookouts.append(spawn(self._keep_health(), "keeping what is known of targets"))
             self._lookouts.append(spawn(self._keep_what_is_reserved(), "keeping what is used of limits"))
             self._lookouts.append(spawn(self._probe(), "asking whether providers are there"))
+            self._lookouts.append(spawn(self.surfaces.keep_tidy(), "tidying up what is kept for clients"))
 
     async def close(self) -> None:
         """Closes connections, and writes the last decisions and counts."""
         for task in self._lookouts:
             task.cancel()
+        await self.surfaces.close()
         await self._upstream.close()
         if self.gateway.cache is not None:
             await self.gateway.cache.store.close()

@@ -165,6 +165,13 @@ class Preferences:
     max_cost_usd: float | None = None
 
 
+class MediaTokens(NamedTuple):
+    """What pictures, sound and files in a prompt count for: no more than a guess, and the least that they come to."""
+
+    guess: int
+    least: int
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request of a client, checked.
@@ -172,8 +179,9 @@ class Call:
     `body` is the OpenAI JSON as it was sent. `members` are the names of its members that ask for something: not null,
     and not what OpenAI does anyway; `tool_choice:forced` and `reasoning_effort:none` stand for these values, and
     `tools` for `functions`, too.
-    `input_characters` is the length of the prompt's JSON text without media, for estimates; `max_output_tokens` is the
-    client's own limit. `beginnings` are what a provider may still have of the prompt from an earlier turn.
+    `input_characters` is the length of the prompt's JSON text without media, for estimates, and `media` what these are
+    guessed to count for, None where there are none; `max_output_tokens` is the client's own limit. `beginnings` are
+    what a provider may still have of the prompt from an earlier turn.
     """
 
     id: str
@@ -185,6 +193,7 @@ class Call:
     needs: frozenset[Need] = frozenset()
     members: frozenset[str] = frozenset()
     input_characters: int = 0
+    media: MediaTokens | None = None
     max_output_tokens: int | None = None
     caller: Caller = Caller()
     preferences: Preferences = Preferences()

@@ -3,13 +3,15 @@
 import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from llmrouter.calls import Need, Preferences
+from llmrouter.calls import MediaTokens, Need, Preferences
 from llmrouter.errors import InvalidRequest, Outcome
 from llmrouter.routing.claims import Claim
 from llmrouter.routing.health import HealthBook
+from llmrouter.routing.plan import Plan
 from llmrouter.routing.policies import CallFacts, Candidate
 from llmrouter.routing.quotas import Ask, QuotaBook, limits_of
 from llmrouter.routing.vitals import Answered
@@ -241,3 +243,19 @@ def test_the_record_is_plain_json_even_for_a_rest_without_end() -> None:
         "unpriced": ["unknown/m"],
         "left_out": [{"target": "dear/m", "reason": "it rests (unauthorized) until the settings change"}],
     }
+
+
+def test_media_count_for_the_window_and_the_price() -> None:
+    """By their guess: what certainly does not fit is not sent, and what would be too dear is not, either."""
+    model = {"id": "m", "serves": ["*"], "price": {"input": 100, "output": 0}, "context_window": 1000}
+    router = router_of(echo("one", models=[model]))
+
+    def planned(guess: int, least: int, **preferences: Any) -> Plan:
+        call = call_of(input_characters=40, media=MediaTokens(guess, least), preferences=Preferences(**preferences))
+        return router.plan(call, 0, 0)
+
+    assert "has at least 1506 tokens" in reasons_of(planned(4500, 1500))["one/m"]
+    fits = planned(2700, 900)
+    assert fits.candidates[0].expected_usd == pytest.approx(0.271)
+    assert fits.to_record()["guessed_media_tokens"] == 2700
+    assert "it would cost about $0.271" in reasons_of(planned(2700, 900, max_cost_usd=0.2))["one/m"]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from cachetools import LRUCache
 
-from llmrouter.calls import Call, Need
+from llmrouter.calls import Call, MediaTokens, Need
 from llmrouter.replies import Usage
 from llmrouter.routing.prompt_cache import PromptCaches
 from llmrouter.targets import Target
@@ -86,6 +86,7 @@ class Expectation:
     """What one call is expected to use anywhere, made once for each plan.
 
     `most_output_tokens` is the client's own limit, or what is expected where it has none; `is_limited` tells which.
+    `media` are pictures, sound and files, whose guess is the same at all targets and is not known to be cached.
     """
 
     characters: int
@@ -95,11 +96,12 @@ class Expectation:
     caches: PromptCaches
     ratios: Mapping[str, _Ratio]
     is_limited: bool = False
+    media: MediaTokens | None = None
     _unlearned: tuple[float, float, float, int] = field(init=False)
 
     def __post_init__(self) -> None:
         value, widest = _FIRST_RATIO
-        self._unlearned = self.characters / value, 0.0, self.output_tokens, int(self.characters / widest)
+        self._unlearned = self._with_media(self.characters / value, 0.0, int(self.characters / widest))
 
     def at(self, target: Target) -> Expected:
         """What is expected at a target."""
@@ -115,7 +117,13 @@ class Expectation:
         characters, cached = self.characters, 0.0
         if key in self.held:
             cached = min(self.held[key] * self.caches.yield_of(key), characters) / value
+        if self.media is not None:
+            return self._with_media(characters / value, cached, int(characters / widest))
         return characters / value, cached, self.output_tokens, int(characters / widest)
+
+    def _with_media(self, given: float, cached: float, least: int) -> tuple[float, float, float, int]:
+        more, at_least = (0, 0) if self.media is None else self.media
+        return given + more, cached, self.output_tokens, least + at_least
 
 
 class EstimateBook:
@@ -139,6 +147,7 @@ class EstimateBook:
             caches=self._caches,
             ratios=self._ratios,
             is_limited=limit is not None,
+            media=call.media,
         )
 
     def learn(self, target: Target, call: Call, usage: Usage, now: float) -> None:
@@ -147,11 +156,13 @@ class EstimateBook:
             if (mean := self._outputs.get(call.model)) is None:
                 mean = self._outputs[call.model] = _Mean()
             mean.learn(usage.output_tokens)
-        if usage.input_tokens and call.input_characters and not call.needs & _MEDIA:
+        has_media = not call.needs.isdisjoint(_MEDIA)
+        if usage.input_tokens and call.input_characters and not has_media:
             if (ratio := self._ratios.get(target.key)) is None:
                 ratio = self._ratios[target.key] = _Ratio()
             ratio.learn(call.input_characters, usage.input_tokens)
         beginnings, caches = call.beginnings.found, self._caches
-        if usage.input_tokens and (held := caches.held(beginnings, call.caller, now).get(target.key)):
+        # The length of base64 tells nothing of the share of the tokens.
+        if usage.input_tokens and not has_media and (held := caches.held(beginnings, call.caller, now).get(target.key)):
             caches.learn_yield(target, held / beginnings[-1].characters, usage.cached_tokens / usage.input_tokens)
         caches.note(target, beginnings, call.caller, now)

@@ -53,17 +53,23 @@ class Plan:
         """The plan as plain JSON values, for the decision record.
 
         `expected_usd` stand in the order of `targets`; `unpriced` are the targets whose price is not known.
-        `policy_failure` is there only where the policy failed and least_cost ordered in its place.
+        `policy_failure` is there only where the policy failed and least_cost ordered in its place, and
+        `guessed_media_tokens` where pictures, sound or files are part of the estimates.
         """
         failure = {} if self.policy_failure is None else {"policy_failure": self.policy_failure}
         return {
             "policy": self.policy,
             **failure,
+            **self._media(),
             "targets": [candidate.target.key for candidate in self.candidates],
             "expected_usd": [_rounded(candidate.expected_usd) for candidate in self.candidates],
             "unpriced": [c.target.key for c in self.candidates if c.expected_usd is None],
             "left_out": [{"target": left.target.key, "reason": left.reason} for left in self.left_out],
         }
+
+    def _media(self) -> dict[str, int]:
+        media = None if self.expectation is None else self.expectation.media
+        return {} if media is None else {"guessed_media_tokens": media.guess}
 
 
 class Router:
@@ -228,7 +234,8 @@ def _resting(health: HealthBook, target: Target, now: float) -> LeftOut | None:
 
 
 def _facts(call: Call, expectation: Expectation, wall: float) -> CallFacts:
-    model, given = call.model[:LONGEST_NAME], int(expectation.characters / FIRST_CHARACTERS_PER_TOKEN)
+    model, media = call.model[:LONGEST_NAME], 0 if expectation.media is None else expectation.media.guess
+    given = int(expectation.characters / FIRST_CHARACTERS_PER_TOKEN) + media
     limit, made = call.max_output_tokens, round(expectation.output_tokens)
     return CallFacts(model, wall, given, made, limit, call.needs, call.stream)
 

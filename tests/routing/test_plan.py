@@ -15,7 +15,7 @@ from llmrouter.routing.plan import Plan
 from llmrouter.routing.policies import CallFacts, Candidate
 from llmrouter.routing.quotas import Ask, QuotaBook, limits_of
 from llmrouter.routing.vitals import Answered
-from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of, settings_of
+from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of, settings_of, usage_of
 
 WALL = 1_795_000_000.0
 
@@ -231,6 +231,35 @@ def test_while_a_probe_is_under_way_the_target_is_left_out_and_looked_at_again_s
     assert (left.reason, left.returns_at) == ("its breaker is half-open and a probe is under way", 32)
 
 
+NOTHING_KNOWN = {
+    "tier": 10,
+    "expected_usd": None,
+    "input_tokens": 0,
+    "cached_tokens": 0,
+    "first_content_s": None,
+    "tokens_per_s": None,
+    "error_rate": None,
+    "limited_rate": None,
+    "quota_wait_s": 0.0,
+}
+
+
+def test_the_record_keeps_what_was_known_when_the_plan_was_made() -> None:
+    """Health, tokens and waits, whatever is learned before the record is read."""
+    health = HealthBook()
+    router = router_of(PRICED[2], health=health)
+    (target,) = router.catalogue.targets
+    health.record(target, Outcome.SUCCESS, None, Answered(0.25, 2.25, 100, is_stream=True), 0)
+    health.record(target, Outcome.RATE_LIMITED, 1.0, None, 0)
+    plan = router.plan(call_of(input_characters=4000, stream=True), 5, WALL)
+    for _ in range(9):
+        health.record(target, Outcome.SERVER_ERROR, None, None, 5)
+        router.estimates.learn(target, call_of(input_characters=4000), usage_of(4000, 10), 5)
+    (known,) = plan.to_record()["candidates"]
+    told = {"target": "cheap/m", "expected_usd": 0.0015, "input_tokens": 1000, "limited_rate": 0.5}
+    assert known == NOTHING_KNOWN | told | {"first_content_s": 0.25, "tokens_per_s": 50.0, "error_rate": 0.0}
+
+
 def test_the_record_is_plain_json_even_for_a_rest_without_end() -> None:
     health = HealthBook()
     router = router_of(*PRICED, health=health)
@@ -238,8 +267,12 @@ def test_the_record_is_plain_json_even_for_a_rest_without_end() -> None:
     record = router.plan(call_of(), 0, WALL).to_record()
     assert json.loads(json.dumps(record, allow_nan=False)) == {
         "policy": "least_cost",
+        "output_tokens": 500,
         "targets": ["cheap/m", "unknown/m"],
-        "expected_usd": [0.0005, None],
+        "candidates": [
+            NOTHING_KNOWN | {"target": "cheap/m", "expected_usd": 0.0005},
+            NOTHING_KNOWN | {"target": "unknown/m"},
+        ],
         "unpriced": ["unknown/m"],
         "left_out": [{"target": "dear/m", "reason": "it rests (unauthorized) until the settings change"}],
     }

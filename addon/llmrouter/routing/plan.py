@@ -52,7 +52,8 @@ class Plan:
     def to_record(self) -> dict[str, Any]:
         """The plan as plain JSON values, for the decision record.
 
-        `expected_usd` stand in the order of `targets`; `unpriced` are the targets whose price is not known.
+        `candidates` tell what was known of each of the `targets` when the plan was made; `unpriced` are those whose
+        price is not known. `output_tokens` is the expected length of the answer.
         `policy_failure` is there only where the policy failed and least_cost ordered in its place, and
         `guessed_media_tokens` where pictures, sound or files are part of the estimates.
         """
@@ -61,8 +62,9 @@ class Plan:
             "policy": self.policy,
             **failure,
             **self._media(),
+            "output_tokens": None if self.expectation is None else round(self.expectation.output_tokens),
             "targets": [candidate.target.key for candidate in self.candidates],
-            "expected_usd": [_rounded(candidate.expected_usd) for candidate in self.candidates],
+            "candidates": [candidate.to_record() for candidate in self.candidates],
             "unpriced": [c.target.key for c in self.candidates if c.expected_usd is None],
             "left_out": [{"target": left.target.key, "reason": left.reason} for left in self.left_out],
         }
@@ -150,8 +152,10 @@ class Router:
         if name is None:
             return (route.policy if route else None) or self._default_policy
         if name not in self._policies:
-            known = ", ".join(self._policies)
-            raise InvalidRequest(f"'x-llmrouter-policy' names no policy: {name!r}. There are: {known}.")
+            # Whoever asks need not know where the owner keeps files.
+            known = ", ".join(policy for policy in self._policies if policy not in self._custom)
+            own = ", and classes of the owner's own" if self._custom else ""
+            raise InvalidRequest(f"'x-llmrouter-policy' names no policy: {name!r}. There are: {known}{own}.")
         return name
 
     def _weigh(
@@ -197,10 +201,14 @@ class Router:
                 if reason is not None:
                     left_out.append(reason)
                     continue
-            first_s, whole_s, speed, errors, _ = UNKNOWN if condition is None else condition.vitals.figures(now)
+            first_s, whole_s, speed, errors, limited = UNKNOWN if condition is None else condition.vitals.figures(now)
             first, second = (first_s, whole_s) if is_stream else (whole_s, first_s)
-            latency_s = second if first is None else first
-            fit.append(_candidate((target, position, cost_usd, latency_s, speed, errors, quota.wait_s, None, None)))
+            latency_s, wait_s = second if first is None else first, quota.wait_s
+            fit.append(
+                _candidate(
+                    (target, position, cost_usd, latency_s, speed, errors, wait_s, None, None, given, cached, limited)
+                )
+            )
         return fit, left_out
 
     def _in_order(
@@ -238,10 +246,6 @@ def _facts(call: Call, expectation: Expectation, wall: float) -> CallFacts:
     given = int(expectation.characters / FIRST_CHARACTERS_PER_TOKEN) + media
     limit, made = call.max_output_tokens, round(expectation.output_tokens)
     return CallFacts(model, wall, given, made, limit, call.needs, call.stream)
-
-
-def _rounded(usd: float | None) -> float | None:
-    return None if usd is None else float(f"{usd:.3g}")
 
 
 def _over_quota(target: Target, quota: QuotaVerdict, now: float) -> LeftOut | None:

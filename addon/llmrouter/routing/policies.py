@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from cachetools import LRUCache
 
@@ -38,7 +38,8 @@ class Candidate(NamedTuple):
     such a call waits for its first content (all of it, where it is no stream), `tokens_per_s` how fast a stream goes
     on, `error_rate` the share of recent attempts that failed (0 to 1); each is None where it is not known.
     `quota_wait_s` is how long it would be waited for its quota. `requests_left` and `tokens_left` are what is left of
-    it, None where it has no limit; only policies of the owner's own are told.
+    it, None where it has no limit; only policies of the owner's own are told. `input_tokens` are estimated, of which
+    `cached_tokens` cost less; `limited_rate` is the share of recent attempts that the provider refused for its limits.
     """
 
     target: Target
@@ -50,6 +51,29 @@ class Candidate(NamedTuple):
     quota_wait_s: float = 0.0
     requests_left: int | None = None
     tokens_left: int | None = None
+    input_tokens: float | None = None
+    cached_tokens: float = 0.0
+    limited_rate: float | None = None
+
+    def to_record(self) -> dict[str, Any]:
+        """What the plan knew of it, as plain JSON values; None is not known."""
+        return {
+            "target": self.target.key,
+            "tier": self.target.priority,
+            "expected_usd": _short(self.expected_usd),
+            "input_tokens": None if self.input_tokens is None else round(self.input_tokens),
+            "cached_tokens": round(self.cached_tokens),
+            "first_content_s": _short(self.first_content_s),
+            "tokens_per_s": _short(self.tokens_per_s),
+            "error_rate": _short(self.error_rate),
+            "limited_rate": _short(self.limited_rate),
+            "quota_wait_s": _short(self.quota_wait_s),
+        }
+
+
+def _short(value: float | None) -> float | None:
+    """Three digits are what estimates are worth."""
+    return None if value is None else float(f"{value:.3g}")
 
 
 class PolicyFailed(Exception):

@@ -150,6 +150,11 @@ class EstimateBook:
             media=call.media,
         )
 
+    def characters_per_token(self, target: Target) -> float:
+        """How long a token is at a target, as far as that was learned."""
+        ratio = self._ratios.get(target.key)
+        return FIRST_CHARACTERS_PER_TOKEN if ratio is None else ratio.value
+
     def learn(self, target: Target, call: Call, usage: Usage, now: float) -> None:
         """Takes note of what an answer reported."""
         if usage.output_tokens and len(call.model) <= _LONGEST_NAME:

@@ -66,7 +66,10 @@ class CallRecord:
                 decision.saved_usd = baseline.cost_usd(usage, decision.at) - decision.cost_usd
 
     def _add_up(self) -> None:
+        """What all attempts cost; of a call that nobody answered that is not known where none of them says."""
         decision, attempts = self.decision, self.decision.attempts
+        if decision.answered_by is None and not any(one.cost_usd is not None or one.is_unpriced for one in attempts):
+            return
         decision.known_cost_usd = sum(attempt.cost_usd or 0.0 for attempt in attempts)
         decision.cost_usd = None if any(one.is_unpriced for one in attempts) else decision.known_cost_usd
 
@@ -82,9 +85,8 @@ class CallRecord:
         headers = self._headers() | dict(chat.headers_for(stream=False)) | {"x-should-retry": "false"}
         if error.retry_after_s is not None:
             headers["retry-after"] = str(max(1, -int(-error.retry_after_s // 1)))
-        if any(attempt.cost_usd is not None or attempt.is_unpriced for attempt in self.decision.attempts):
-            self._add_up()
-            self.add_money(headers)
+        self._add_up()
+        self.add_money(headers)
         self.end("failed", error.status, error.message)
         return Answer(error.status, headers, self.decision, error=error)
 
@@ -96,6 +98,8 @@ class CallRecord:
         decision = self.decision
         decision.result = "client_gone" if self.is_abandoned else result
         decision.status, decision.error = status, error
+        if decision.answered_by is None:
+            self._add_up()
         decision.seconds = self.now() - self.started
         for observer in self._observers:
             try:

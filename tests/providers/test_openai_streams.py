@@ -279,7 +279,8 @@ def test_the_cost_that_a_provider_tells(told: dict[str, Any], brand: str, cost_u
     chunks = decoder.feed(sse(ROLE, HELLO, *events, "[DONE]"))
     (read,) = [chunk.usage for chunk in chunks if chunk.usage is not None]
     assert decoder.usage == read
-    assert (read.input_tokens, read.output_tokens, read.cost_usd) == (3, 2, pytest.approx(cost_usd))
+    assert (read.input_tokens, read.output_tokens) == (3, 2)
+    assert read.cost_usd == pytest.approx(cost_usd)
     assert visible(chunks)[-1]["usage"].items() >= told.items()
 
 

@@ -1,5 +1,6 @@
 """What a call cost: all that was paid for, whoever got it, and never a guess that is told as a fact."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmrouter.replies import Usage
-from tests.fakes.behaviours import Behaviour, Step
+from tests.fakes.behaviours import Behaviour, Stall, Step
 from tests.fakes.provider import PAUSE, RESET, Answer, FakeProvider, Status, StreamSteps, sse, sse_chunk
 from tests.fakes.shapes import completion
 from tests.gateways import GatewayUnderTest, gateway, provider
@@ -187,6 +188,23 @@ async def test_a_client_that_leaves_pays_for_what_has_passed(tmp_path: Path) -> 
         tokens, usd = booked(router, "one")
         assert tokens == attempt.guessed_usage.input_tokens + 30
         assert 0.3 < usd < 0.33
+
+
+async def test_a_client_that_leaves_before_a_whole_answer_came_pays_for_a_usual_one(tmp_path: Path) -> None:
+    """Nothing has passed, and the provider may well go on; but nobody expects all that was allowed."""
+    stalled = Stall()
+    async with FakeProvider(default=stalled) as one, gateway(tmp_path, paid("one", one)) as router:
+        asking = asyncio.create_task(router.ask(max_tokens=5_000))
+        await stalled.reached.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        decision = router.decisions[-1]
+        (attempt,) = decision.attempts
+        assert attempt.guessed_usage is not None
+        assert attempt.guessed_usage.output_tokens == 500
+        assert (decision.result, decision.cost_usd, attempt.is_unpriced) == ("client_gone", None, True)
+        assert booked(router, "one")[0] == attempt.guessed_usage.input_tokens + 500
 
 
 async def test_a_stream_that_breaks_is_booked_by_what_has_passed(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ class Router:
             sheet, condition = sheet_of(target), health.condition(target)
             cost_usd = None if sheet is None else sheet.estimate_usd(given, cached, made, wall)
             left = None
-            if is_one and target.context_window is not None and least > target.context_window:
+            if is_one and (window := target.context_window) is not None and least > window:
                 left = refuse_long(target, least)
             elif limit_usd is not None:
                 # What the client allows is the most that the answer may cost, where it also says how long that may be.

@@ -112,13 +112,13 @@ class Beginning(NamedTuple):
 class Beginnings:
     """The beginnings of a prompt, shortest first, found when they are first asked for; the last one is all of it.
 
-    `parts` gives the prompt's parts in the order in which a model reads them.
+    `parts` gives the prompt's parts in the order in which a model reads them, each a view that cannot be written to.
     """
 
-    __slots__ = ("_found", "_parts")
+    __slots__ = ("_found", "parts")
 
     def __init__(self, parts: Callable[[], Iterable[memoryview]] = tuple) -> None:
-        self._parts = parts
+        self.parts = parts
         self._found: tuple[Beginning, ...] | None = None
 
     @property
@@ -126,8 +126,9 @@ class Beginnings:
         """All of them; Python's own hash of bytes is salted anew for each process."""
         if self._found is None:
             found, digest, characters = [], 0, 0
-            for part in self._parts():
-                digest, characters = hash((digest, bytes(part))), characters + len(part)
+            for part in self.parts():
+                # A view has the hash of its bytes, without a copy of them.
+                digest, characters = hash((digest, hash(part))), characters + len(part)
                 found.append(Beginning(digest, characters))
             self._found = tuple(found)
         return self._found

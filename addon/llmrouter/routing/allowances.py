@@ -15,10 +15,20 @@ _NO_AMOUNTS: Amounts = (0, 0, 0)
 
 
 class Shortage(NamedTuple):
-    """Why something does not fit now, and in how many seconds it will; infinite where it never will."""
+    """Why something does not fit now, and in how many seconds it will; infinite where it never will.
+
+    `amount` is what it would take of the unit of `axis`, and `behind` how many came before. `str()` gives the words.
+    """
 
     wait_s: float
-    reason: str
+    whose: str
+    axis: "_Axis"
+    amount: int
+    behind: int
+
+    def __str__(self) -> str:
+        behind = f", behind {self.behind} that came before" if self.behind else ""
+        return f"{self.whose} {self.axis.words(self.amount, self.wait_s)}{behind}"
 
 
 class _Axis(Protocol):
@@ -197,8 +207,7 @@ class Allowance:
         if tightest is None:
             self.room(now, wall)
             return None
-        behind = f", behind {ahead[REQUESTS]} that came before" if ahead[REQUESTS] else ""
-        return Shortage(longest_s, f"{self._whose} {tightest.words(mine[tightest.unit], longest_s)}{behind}")
+        return Shortage(longest_s, self._whose, tightest, mine[tightest.unit], ahead[REQUESTS])
 
     def changed(self) -> None:
         """Something was counted or corrected, or the limits changed."""

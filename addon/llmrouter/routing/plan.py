@@ -239,7 +239,7 @@ def _rounded(usd: float | None) -> float | None:
 
 def _over_quota(target: Target, quota: QuotaVerdict, now: float) -> LeftOut | None:
     if quota.state is QuotaState.NEVER:
-        return LeftOut(target, quota.reason, Gate.REQUEST)
+        return LeftOut(target, quota.why, Gate.REQUEST)
     if quota.state is QuotaState.USED_UP:
-        return LeftOut(target, quota.reason, returns_at=now + quota.wait_s)
+        return LeftOut(target, quota.why, returns_at=now + quota.wait_s)
     return None

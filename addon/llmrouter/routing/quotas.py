@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from llmrouter.errors import Outcome
 from llmrouter.replies import Usage
 from llmrouter.routing.allowances import NANODOLLARS_PER_USD, UNLIMITED, Allowance, Booking, Shortage
+from llmrouter.routing.gates import Reason
 from llmrouter.routing.waiting import Ticket
 from llmrouter.routing.windows import Amounts, Period
 from llmrouter.settings.model import LimitSettings, Settings
@@ -47,11 +48,16 @@ class QuotaState(StrEnum):
 
 class QuotaVerdict(NamedTuple):
     """Whether a request fits. `wait_s` is how long until it does, by estimate where places are waited for, and
-    infinite under `NEVER`; `reason` is why not, in words for the decision record."""
+    infinite under `NEVER`; `why` not is put in words where somebody reads them."""
 
     state: QuotaState
     wait_s: float = 0.0
-    reason: str = ""
+    why: Reason = ""
+
+    @property
+    def reason(self) -> str:
+        """Why not, in words for the decision record."""
+        return str(self.why)
 
 
 FREE = QuotaVerdict(QuotaState.FREE)
@@ -160,17 +166,18 @@ class QuotaBook:
         found = _tightest(account, amounts, now, wall, ticket)
         if found is None:
             return FREE
-        (wait_s, reason), allowance = found
+        shortage, allowance = found
+        wait_s = shortage.wait_s
         if wait_s == math.inf:
-            return QuotaVerdict(QuotaState.NEVER, wait_s, reason)
+            return QuotaVerdict(QuotaState.NEVER, wait_s, shortage)
         wait_s = max(wait_s, _SHORTEST_WAIT_S)
         patience_s = account.max_wait_s if ticket is None else ticket.gives_up_at - now
         stands_there = ticket is not None and ticket.line is allowance.line
         if wait_s > patience_s or (allowance.line.is_full and not stands_there):
-            return QuotaVerdict(QuotaState.USED_UP, wait_s, reason)
+            return QuotaVerdict(QuotaState.USED_UP, wait_s, shortage)
         if ticket is not None:
             allowance.line.join(ticket)
-        return QuotaVerdict(QuotaState.WAIT, wait_s, reason)
+        return QuotaVerdict(QuotaState.WAIT, wait_s, shortage)
 
     def join(self, target: Target, ask: Ask, now: float, wall: float) -> Ticket | None:
         """A place in line, for at most as long as `max_wait_seconds` of the limits says.

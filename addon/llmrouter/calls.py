@@ -112,7 +112,7 @@ class Beginning(NamedTuple):
 class Beginnings:
     """The beginnings of a prompt, shortest first, found when they are first asked for; the last one is all of it.
 
-    `parts` gives the prompt's parts in the order in which a model reads them, each a view that cannot be written to.
+    `parts` gives the prompt's parts in the order in which a model reads them.
     """
 
     __slots__ = ("_found", "parts")
@@ -127,8 +127,7 @@ class Beginnings:
         if self._found is None:
             found, digest, characters = [], 0, 0
             for part in self.parts():
-                # A view has the hash of its bytes, without a copy of them.
-                digest, characters = hash((digest, hash(part))), characters + len(part)
+                digest, characters = hash((digest, bytes(part))), characters + len(part)
                 found.append(Beginning(digest, characters))
             self._found = tuple(found)
         return self._found

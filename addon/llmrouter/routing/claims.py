@@ -29,11 +29,16 @@ class Claim:
         """Whether any target has limits."""
         return self._book.has_limits
 
-    def check(self, target: Target, now: float) -> QuotaVerdict:
-        """Whether the call may go to a target now, in its turn."""
+    def check(self, target: Target, now: float, ask: Ask | None = None) -> QuotaVerdict:
+        """Whether the call may go to a target now, in its turn; `ask` is what it asks there, where that is known."""
         if not self._book.is_limited(target):
             return FREE
-        return self._book.check(target, self._ask_of(target), now, now + self._wall_ahead_s, self._ticket_for(target))
+        ask = ask or self._ask_of(target)
+        return self._book.check(target, ask, now, now + self._wall_ahead_s, self._ticket_for(target))
+
+    def surely_fits(self, target: Target, tokens: float, usd: float | None) -> bool:
+        """Whether a target's quotas have room, at a first glance: `check` says it where this does not."""
+        return self._ticket is None and self._book.surely_fits(target, tokens, usd)
 
     def left(self, target: Target, now: float) -> tuple[int | None, int | None]:
         """How many requests and tokens are left of a target's limits; None where it has no such limit."""

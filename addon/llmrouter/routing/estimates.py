@@ -5,7 +5,7 @@ begin with a first guess that counts like a few calls.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from cachetools import LRUCache
@@ -23,7 +23,6 @@ FIRST_OUTPUT_TOKENS = 500.0
 _MOST_CHARACTERS_PER_TOKEN = 6.0
 # What a learned ratio may be wrong by for one prompt, before a target is left out for its window.
 _MARGIN = 1.5
-_FIRST_RATIO = FIRST_CHARACTERS_PER_TOKEN, _MOST_CHARACTERS_PER_TOKEN
 _BOUNDS = (0.5, 12.0)
 _FIRST_GUESS_TOKENS = 500.0
 _ENOUGH_TOKENS = 5_000.0
@@ -95,27 +94,25 @@ class Expectation:
     caches: PromptCaches
     ratios: Mapping[str, _Ratio]
     is_limited: bool = False
-    _unlearned: tuple[float, float, float, int] = field(init=False)
 
-    def __post_init__(self) -> None:
-        value, widest = _FIRST_RATIO
-        self._unlearned = self.characters / value, 0.0, self.output_tokens, int(self.characters / widest)
+    @property
+    def most_input_tokens(self) -> float:
+        """What the prompt comes to at the most, whatever the target."""
+        return self.characters / _BOUNDS[0]
 
     def at(self, target: Target) -> Expected:
         """What is expected at a target."""
-        return Expected(*self.tokens_at(target))
+        ratio = self.ratios.get(target.key)
+        least = self.characters / (_MOST_CHARACTERS_PER_TOKEN if ratio is None else ratio.widest)
+        return Expected(*self.input_at(target.key), self.output_tokens, int(least))
 
-    def tokens_at(self, target: Target) -> tuple[float, float, float, int]:
-        """What is expected at a target, as the members of `Expected` in a plain tuple: a plan asks this of each."""
-        key = target.key
+    def input_at(self, key: str) -> tuple[float, float]:
+        """The tokens of input at a target, by its key, and the cached ones among them: a plan asks this of each."""
         ratio = self.ratios.get(key)
-        if ratio is None and key not in self.held:
-            return self._unlearned
-        value, widest = _FIRST_RATIO if ratio is None else (ratio.value, ratio.widest)
-        characters, cached = self.characters, 0.0
-        if key in self.held:
-            cached = min(self.held[key] * self.caches.yield_of(key), characters) / value
-        return characters / value, cached, self.output_tokens, int(characters / widest)
+        given = self.characters / (FIRST_CHARACTERS_PER_TOKEN if ratio is None else ratio.value)
+        if key not in self.held:
+            return given, 0.0
+        return given, min(self.held[key] * self.caches.yield_of(key) / self.characters, 1.0) * given
 
 
 class EstimateBook:
@@ -135,7 +132,8 @@ class EstimateBook:
             characters=call.input_characters,
             output_tokens=expected if limit is None else min(expected, limit),
             most_output_tokens=expected if limit is None else limit,
-            held=self._caches.held(call.beginnings.found, call.caller, now),
+            # To look at a long prompt takes longer than to plan for it.
+            held=self._caches.held(call.beginnings.found, call.caller, now) if self._caches.know_any else {},
             caches=self._caches,
             ratios=self._ratios,
             is_limited=limit is not None,

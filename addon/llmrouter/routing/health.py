@@ -45,6 +45,10 @@ class Condition:
     vitals: Vitals = field(default_factory=Vitals)
     unsupported: dict[str, float] = field(default_factory=dict)
 
+    def unsupported_at(self, now: float) -> frozenset[str]:
+        """The members that it has refused as unknown to it, in the last day."""
+        return frozenset(member for member, until in self.unsupported.items() if until > now)
+
     @property
     def is_disturbed(self) -> bool:
         """Whether it may be resting, or its breaker not be closed."""
@@ -79,9 +83,7 @@ class HealthBook:
     def unsupported(self, target: Target, now: float) -> frozenset[str]:
         """Members of calls that the target has refused as unknown to it, in the last day."""
         memory = self._targets.get(target.key)
-        if memory is None or not memory.unsupported:
-            return _NOTHING
-        return frozenset(member for member, until in memory.unsupported.items() if until > now)
+        return _NOTHING if memory is None else memory.unsupported_at(now)
 
     def learn_unsupported(self, target: Target, member: str, now: float) -> None:
         """Takes note that the target does not take a member of calls."""

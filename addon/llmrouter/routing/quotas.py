@@ -150,6 +150,29 @@ class QuotaBook:
         """Whether any limit holds for a target."""
         return target.key in self._accounts
 
+    def surely_fits(self, target: Target, tokens: float, usd: float | None) -> bool:
+        """Whether about so much fits at a first glance, as room was last measured; `check` says it where it does not."""
+        account = self._accounts.get(target.key)
+        if account is None:
+            return True
+        if usd is None:
+            if account.needs_price is not None:
+                return False
+            usd = 0.0
+        nanodollars = usd * NANODOLLARS_PER_USD
+        for allowance in account.allowances:
+            if allowance.axes:
+                room = allowance.known_room
+                if (
+                    room is None
+                    or allowance.line.total[0]
+                    or room[0] < 1
+                    or room[1] <= tokens
+                    or room[2] <= nanodollars
+                ):
+                    return False
+        return True
+
     def check(self, target: Target, ask: Ask, now: float, wall: float, ticket: Ticket | None = None) -> QuotaVerdict:
         """Whether a request fits now, behind all that wait already; takes nothing.
 

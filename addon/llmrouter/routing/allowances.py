@@ -281,7 +281,7 @@ def _no_room(limit: int, unit: int, period: str, amount: int, wait_s: float) -> 
     whole = f"{_amount(limit, unit)} a {period}"
     if wait_s == math.inf:
         return f"{whole} {_are(limit, unit)} less than the {_amount(amount, unit)} that it would take"
-    if unit == REQUESTS:
+    if unit == REQUESTS or amount <= 1:
         return f"{whole} {_are(limit, unit)} used up"
     return f"{whole} {'leaves' if unit == NANODOLLARS else 'leave'} no room for about {_amount(amount, unit)} more"
 

@@ -36,9 +36,9 @@ class Claim:
         ask = ask or self._ask_of(target)
         return self._book.check(target, ask, now, now + self._wall_ahead_s, self._ticket_for(target))
 
-    def surely_fits(self, target: Target, tokens: float, usd: float | None) -> bool:
-        """Whether a target's quotas have room, at a first glance: `check` says it where this does not."""
-        return self._ticket is None and self._book.surely_fits(target, tokens, usd)
+    def glance(self, target: Target, tokens: float, usd: float | None, now: float) -> QuotaVerdict | None:
+        """What `check` would say of about so much, where it is clear at a glance; None where it is not."""
+        return self._book.glance(target, tokens, usd, now, now + self._wall_ahead_s) if self._ticket is None else None
 
     def left(self, target: Target, now: float) -> tuple[int | None, int | None]:
         """How many requests and tokens are left of a target's limits; None where it has no such limit."""

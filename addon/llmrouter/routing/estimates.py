@@ -23,6 +23,7 @@ FIRST_OUTPUT_TOKENS = 500.0
 _MOST_CHARACTERS_PER_TOKEN = 6.0
 # What a learned ratio may be wrong by for one prompt, before a target is left out for its window.
 _MARGIN = 1.5
+_FIRST_RATIO = FIRST_CHARACTERS_PER_TOKEN, _MOST_CHARACTERS_PER_TOKEN
 _BOUNDS = (0.5, 12.0)
 _FIRST_GUESS_TOKENS = 500.0
 _ENOUGH_TOKENS = 5_000.0
@@ -95,24 +96,17 @@ class Expectation:
     ratios: Mapping[str, _Ratio]
     is_limited: bool = False
 
-    @property
-    def most_input_tokens(self) -> float:
-        """What the prompt comes to at the most, whatever the target."""
-        return self.characters / _BOUNDS[0]
-
     def at(self, target: Target) -> Expected:
         """What is expected at a target."""
-        ratio = self.ratios.get(target.key)
-        least = self.characters / (_MOST_CHARACTERS_PER_TOKEN if ratio is None else ratio.widest)
-        return Expected(*self.input_at(target.key), self.output_tokens, int(least))
+        given, cached, least = self.input_at(target.key)
+        return Expected(given, cached, self.output_tokens, int(least))
 
-    def input_at(self, key: str) -> tuple[float, float]:
-        """The tokens of input at a target, by its key, and the cached ones among them: a plan asks this of each."""
-        ratio = self.ratios.get(key)
-        given = self.characters / (FIRST_CHARACTERS_PER_TOKEN if ratio is None else ratio.value)
-        if key not in self.held:
-            return given, 0.0
-        return given, min(self.held[key] * self.caches.yield_of(key) / self.characters, 1.0) * given
+    def input_at(self, key: str) -> tuple[float, float, float]:
+        """The tokens of input at a target, by its key; the cached ones among them; and what they come to at least."""
+        characters, ratio = self.characters, self.ratios.get(key)
+        value, widest = _FIRST_RATIO if ratio is None else (ratio.value, ratio.widest)
+        held = min(self.held[key] * self.caches.yield_of(key), characters) if key in self.held else 0.0
+        return characters / value, held / value, characters / widest
 
 
 class EstimateBook:

@@ -121,7 +121,7 @@ class Router:
 
     def ask(self, expectation: Expectation, target: Target, wall: float) -> Ask:
         """What a call asks of a target's quotas, at `wall` (Unix seconds)."""
-        return ask_of(expectation, expectation.input_at(target.key), self.prices.sheet(target), wall)
+        return ask_of(expectation, expectation.input_at(target.key)[:2], self.prices.sheet(target), wall)
 
     def _choose_policy(self, call: Call, route: RouteSettings | None) -> str:
         name = call.preferences.policy

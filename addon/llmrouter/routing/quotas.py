@@ -150,16 +150,17 @@ class QuotaBook:
         """Whether any limit holds for a target."""
         return target.key in self._accounts
 
-    def surely_fits(self, target: Target, tokens: float, usd: float | None) -> bool:
-        """Whether about so much fits at a first glance, as room was last measured; `check` says it where it does not."""
+    def glance(self, target: Target, tokens: float, usd: float | None, now: float, wall: float) -> QuotaVerdict | None:
+        """`check` for a request of about so much, where it is clear at a glance: there is ample room, or none at all.
+
+        None where `check` has to say.
+        """
         account = self._accounts.get(target.key)
         if account is None:
-            return True
-        if usd is None:
-            if account.needs_price is not None:
-                return False
-            usd = 0.0
-        nanodollars = usd * NANODOLLARS_PER_USD
+            return FREE
+        if usd is None and account.needs_price is not None:
+            return None
+        nanodollars = 0.0 if usd is None else usd * NANODOLLARS_PER_USD
         for allowance in account.allowances:
             if allowance.axes:
                 room = allowance.known_room
@@ -170,8 +171,13 @@ class QuotaBook:
                     or room[1] <= tokens
                     or room[2] <= nanodollars
                 ):
-                    return False
-        return True
+                    is_possible = tokens < account.most[1] and nanodollars < account.most[2]
+                    return (
+                        _used_up(allowance, account.max_wait_s, (now, wall), is_paid=nanodollars > 0)
+                        if is_possible
+                        else None
+                    )
+        return FREE
 
     def check(self, target: Target, ask: Ask, now: float, wall: float, ticket: Ticket | None = None) -> QuotaVerdict:
         """Whether a request fits now, behind all that wait already; takes nothing.
@@ -376,6 +382,16 @@ def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:
         if room is None or room[0] < requests or room[1] < tokens or room[2] < nanodollars or allowance.line.total[0]:
             return False
     return True
+
+
+def _used_up(
+    allowance: Allowance, patience_s: float, moment: tuple[float, float], *, is_paid: bool
+) -> QuotaVerdict | None:
+    """The verdict on any request, however small, where there is no room for one; all of a plan's targets share it."""
+    shortage = allowance.shortage((1, 1, int(is_paid)), allowance.line.total, *moment)
+    if shortage is None or shortage.wait_s <= patience_s:
+        return None
+    return QuotaVerdict(QuotaState.USED_UP, max(shortage.wait_s, _SHORTEST_WAIT_S), shortage)
 
 
 def _tightest(

@@ -44,17 +44,16 @@ class Weighing:
         sheet_of, condition_of, input_at = prices.sheet, health.condition, self._expectation.input_at
         made, wall, now, is_stream = self._expectation.output_tokens, self._wall, self._now, self._call.stream
         some_rest, quota, cost_usd = health.has_resting_providers(now), FREE, None
-        has_limits, longest = self._claim.has_limits, self._expectation.most_input_tokens if self._has_windows else 0
-        is_priced = self._call.preferences.max_cost_usd is not None
+        has_limits, is_priced = self._claim.has_limits, self._call.preferences.max_cost_usd is not None
         fit: list[Candidate] = []
         left_out: list[LeftOut] = []
         for position, target in able:
-            given, cached = input_at(target.key)
+            given, cached, least = input_at(target.key)
             sheet, condition, window = sheet_of(target), condition_of(target), target.context_window
             left = None
             if (
                 is_priced
-                or (window is not None and longest > window)
+                or (window is not None and least > window)
                 or (condition is not None and condition.unsupported)
             ):
                 left = self._misfit(target, given, cached, sheet, condition)
@@ -101,8 +100,9 @@ class Weighing:
         most, most_usd = expectation.most_output_tokens, cost_usd
         if sheet is not None and most != expectation.output_tokens:
             most_usd = sheet.estimate_usd(given, cached, most, self._wall)
-        if self._claim.surely_fits(target, given + most, most_usd):
-            return FREE
+        verdict = self._claim.glance(target, given + most, most_usd, self._now)
+        if verdict is not None:
+            return verdict
         return self._claim.check(target, self._now, ask_of(expectation, (given, cached), sheet, self._wall))
 
 

@@ -1,7 +1,7 @@
 """What one provider or one model may use: its limits, held against what was counted, with the reason in words."""
 
 import math
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from llmrouter.routing.waiting import Line
 from llmrouter.routing.windows import Amounts, Entry, Period, SlidingMinute, Slots, Statement
@@ -153,7 +153,8 @@ class Allowance:
     """The counts of one provider (all its models together) or of one model, and the limits that they must keep.
 
     Counts are kept whatever the limits are, so that other limits can be held against them at any time. `known_room` is
-    the room when it was last measured, None since something changed: time alone only adds to it.
+    the room when it was last measured, None since something changed: time alone only adds to it. `told` is what was
+    last said of it and to which question, None since something changed.
     """
 
     def __init__(self, name: str, limits: LimitSettings, lease_s: float) -> None:
@@ -167,6 +168,7 @@ class Allowance:
         self.known_room: Amounts | None = None
         self._asked: tuple[Amounts, Amounts, float] | None = None
         self._shortage: Shortage | None = None
+        self.told: tuple[object, Any] | None = None
         self.adopt(limits, lease_s)
 
     def adopt(self, limits: LimitSettings, lease_s: float) -> None:
@@ -212,7 +214,7 @@ class Allowance:
     def changed(self) -> None:
         """Something was counted or corrected, or the limits changed."""
         self.known_room = None if self.axes else _UNLIMITED
-        self._asked = None
+        self._asked = self.told = None
 
     def needs_price(self) -> str | None:
         """Why nothing may be sent whose price is not known; None where that does not matter."""

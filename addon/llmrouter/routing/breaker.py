@@ -115,6 +115,11 @@ class Breaker:
         """Whether it lets all through, whatever the time."""
         return self._state is BreakerState.CLOSED
 
+    @property
+    def is_half_open(self) -> bool:
+        """Whether it lets probes through, whatever the time."""
+        return self._state is BreakerState.HALF_OPEN
+
     def state(self, now: float) -> BreakerState:
         """Its state at this moment."""
         if self._state is BreakerState.OPEN and now >= self._opened_at + self._recovery_s:

@@ -387,11 +387,15 @@ def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:
 def _used_up(
     allowance: Allowance, patience_s: float, moment: tuple[float, float], *, is_paid: bool
 ) -> QuotaVerdict | None:
-    """The verdict on any request, however small, where there is no room for one; all of a plan's targets share it."""
-    shortage = allowance.shortage((1, 1, int(is_paid)), allowance.line.total, *moment)
-    if shortage is None or shortage.wait_s <= patience_s:
-        return None
-    return QuotaVerdict(QuotaState.USED_UP, max(shortage.wait_s, _SHORTEST_WAIT_S), shortage)
+    """The verdict on any request, however small, where there is no room for one; a plan asks it of many targets."""
+    asked = moment, is_paid, patience_s, allowance.line.total
+    if allowance.told is None or allowance.told[0] != asked:
+        verdict, shortage = None, allowance.shortage((1, 1, int(is_paid)), allowance.line.total, *moment)
+        if shortage is not None and shortage.wait_s > patience_s:
+            verdict = QuotaVerdict(QuotaState.USED_UP, max(shortage.wait_s, _SHORTEST_WAIT_S), shortage)
+        allowance.told = asked, verdict
+    told: QuotaVerdict | None = allowance.told[1]
+    return told
 
 
 def _tightest(

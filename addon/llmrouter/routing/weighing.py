@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 from llmrouter.calls import Call, Endpoint
 from llmrouter.chat_members import SEVERAL_PROMPTS
-from llmrouter.routing.breaker import BreakerState
 from llmrouter.routing.claims import Claim
 from llmrouter.routing.estimates import Expectation
 from llmrouter.routing.gates import Gate, LeftOut, refuse_dear, refuse_long, refuse_refused
-from llmrouter.routing.health import Condition, HealthBook, Resting
+from llmrouter.routing.health import Condition, HealthBook
 from llmrouter.routing.policies import Candidate
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.price_sheets import PriceSheet
@@ -21,7 +20,7 @@ from llmrouter.routing.quotas import FREE, Ask, QuotaState, QuotaVerdict
 from llmrouter.routing.vitals import UNKNOWN
 from llmrouter.targets import Target
 
-# What `Candidate(...)` does after its arguments are sorted out, which takes half of its time.
+# What a named tuple does after its arguments are sorted out, which takes half of its time.
 _new = tuple.__new__
 
 
@@ -56,9 +55,9 @@ class Weighing:
                 or (window is not None and least > window)
                 or (condition is not None and condition.unsupported)
             ):
-                left = self._misfit(target, given, cached, sheet, condition)
+                left = self._misfit(target, (given, cached, int(least)), sheet, condition)
             if left is None and (some_rest or (condition is not None and condition.is_disturbed)):
-                left = _resting(target, health.resting(target, now), condition, now)
+                left = _resting(target, health, condition, now)
             if left is None:
                 cost_usd = None if sheet is None else sheet.estimate_usd(given, cached, made, wall)
                 if has_limits:
@@ -76,12 +75,13 @@ class Weighing:
         return fit, left_out
 
     def _misfit(
-        self, target: Target, given: float, cached: float, sheet: PriceSheet | None, condition: Condition | None
+        self, target: Target, tokens: tuple[float, float, int], sheet: PriceSheet | None, condition: Condition | None
     ) -> LeftOut | None:
         """Why a target must not or cannot serve this call, whatever the moment."""
         call, expectation, refusal = self._call, self._expectation, None
+        given, cached, least = tokens
         if self._has_windows:
-            refusal = refuse_long(target, expectation.at(target).least_input_tokens)
+            refusal = refuse_long(target, least)
         if refusal is None and (limit_usd := call.preferences.max_cost_usd) is not None:
             # What the client allows is the most that the answer may cost, where it also says how long that may be.
             most = expectation.most_output_tokens
@@ -118,6 +118,9 @@ def ask_of(expectation: Expectation, input_tokens: tuple[float, float], sheet: P
     return Ask(tokens, usd, round(given), sure_usd)
 
 
+_HALF_OPEN = "its breaker is half-open and a probe is under way"
+
+
 class _Rests(NamedTuple):
     reason: str
     seconds: float
@@ -134,19 +137,17 @@ class _IsOpen(NamedTuple):
         return f"its breaker is open for {self.seconds:.0f} s more"
 
 
-def _resting(target: Target, rest: Resting | None, condition: Condition | None, now: float) -> LeftOut | None:
-    if rest is not None:
+def _resting(target: Target, health: HealthBook, condition: Condition | None, now: float) -> LeftOut | None:
+    if (rest := health.resting(target, now)) is not None:
         return LeftOut(target, _Rests(rest.reason, rest.until - now), returns_at=rest.until)
     if condition is None or (wait_s := condition.breaker.opens_again_in(now)) <= 0:
         return None
-    if condition.breaker.state(now) is BreakerState.HALF_OPEN:
-        return LeftOut(target, "its breaker is half-open and a probe is under way", returns_at=now + wait_s)
-    return LeftOut(target, _IsOpen(wait_s), returns_at=now + wait_s)
+    why = _HALF_OPEN if condition.breaker.is_half_open else _new(_IsOpen, (wait_s,))
+    return _new(LeftOut, (target, why, None, now + wait_s))
 
 
 def _over_quota(target: Target, quota: QuotaVerdict, now: float) -> LeftOut | None:
-    if quota.state is QuotaState.NEVER:
-        return LeftOut(target, quota.why, Gate.REQUEST)
-    if quota.state is QuotaState.USED_UP:
-        return LeftOut(target, quota.why, returns_at=now + quota.wait_s)
-    return None
+    state, wait_s, why = quota
+    if state is QuotaState.USED_UP:
+        return _new(LeftOut, (target, why, None, now + wait_s))
+    return LeftOut(target, why, Gate.REQUEST) if state is QuotaState.NEVER else None

@@ -19,6 +19,8 @@ class Claim:
 
     def __init__(self, book: QuotaBook, ask_of: Callable[[Target], Ask], wall_ahead_s: float) -> None:
         self._book = book
+        # A plan asks it of each target, before the call stands in any line.
+        self.glance = book.glance
         self._ask_of = ask_of
         self._wall_ahead_s = wall_ahead_s
         self._ticket: Ticket | None = None
@@ -35,10 +37,6 @@ class Claim:
             return FREE
         ask = ask or self._ask_of(target)
         return self._book.check(target, ask, now, now + self._wall_ahead_s, self._ticket_for(target))
-
-    def glance(self, target: Target, tokens: float, usd: float | None, now: float) -> QuotaVerdict | None:
-        """What `check` would say of about so much, where it is clear at a glance; None where it is not."""
-        return self._book.glance(target, tokens, usd, now, now + self._wall_ahead_s) if self._ticket is None else None
 
     def left(self, target: Target, now: float) -> tuple[int | None, int | None]:
         """How many requests and tokens are left of a target's limits; None where it has no such limit."""

@@ -105,7 +105,9 @@ class Expectation:
         """The tokens of input at a target, by its key; the cached ones among them; and what they come to at least."""
         characters, ratio = self.characters, self.ratios.get(key)
         value, widest = _FIRST_RATIO if ratio is None else (ratio.value, ratio.widest)
-        held = min(self.held[key] * self.caches.yield_of(key), characters) if key in self.held else 0.0
+        if key not in self.held:
+            return characters / value, 0.0, characters / widest
+        held = min(self.held[key] * self.caches.yield_of(key), characters)
         return characters / value, held / value, characters / widest
 
 

@@ -44,6 +44,8 @@ class Weighing:
         made, wall, now, is_stream = self._expectation.output_tokens, self._wall, self._now, self._call.stream
         some_rest, quota, cost_usd = health.has_resting_providers(now), FREE, None
         has_limits, is_priced = self._claim.has_limits, self._call.preferences.max_cost_usd is not None
+        most, glance = self._expectation.most_output_tokens, self._claim.glance
+        is_usual = most == made
         fit: list[Candidate] = []
         left_out: list[LeftOut] = []
         for position, target in able:
@@ -61,7 +63,10 @@ class Weighing:
             if left is None:
                 cost_usd = None if sheet is None else sheet.estimate_usd(given, cached, made, wall)
                 if has_limits:
-                    quota = self._quota(target, given, cached, sheet, cost_usd)
+                    most_usd = cost_usd if is_usual or sheet is None else sheet.estimate_usd(given, cached, most, wall)
+                    quota = glance(target, given + most, most_usd, now, wall) or self._claim.check(
+                        target, now, ask_of(self._expectation, (given, cached), sheet, wall)
+                    )
                     left = None if quota is FREE else _over_quota(target, quota, now)
             if left is not None:
                 left_out.append(left)
@@ -91,19 +96,6 @@ class Weighing:
         if refusal is None and condition is not None and condition.unsupported:
             refusal = refuse_refused(call, condition.unsupported_at(self._now))
         return None if refusal is None else LeftOut(target, *refusal)
-
-    def _quota(
-        self, target: Target, given: float, cached: float, sheet: PriceSheet | None, cost_usd: float | None
-    ) -> QuotaVerdict:
-        """Whether its quotas have room; the closer look is for those that may have none."""
-        expectation = self._expectation
-        most, most_usd = expectation.most_output_tokens, cost_usd
-        if sheet is not None and most != expectation.output_tokens:
-            most_usd = sheet.estimate_usd(given, cached, most, self._wall)
-        verdict = self._claim.glance(target, given + most, most_usd, self._now)
-        if verdict is not None:
-            return verdict
-        return self._claim.check(target, self._now, ask_of(expectation, (given, cached), sheet, self._wall))
 
 
 def ask_of(expectation: Expectation, input_tokens: tuple[float, float], sheet: PriceSheet | None, wall: float) -> Ask:

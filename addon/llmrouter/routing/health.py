@@ -235,8 +235,7 @@ def _row_of(memory: Condition, now: float) -> dict[str, Any]:
         row["vitals"] = vitals
     if memory.resting is not None:
         row |= _row_of_rest(memory.resting, now)
-    if (opens_in_s := memory.breaker.opens_again_in(now)) > 0:
-        row["opens_again_in_s"] = opens_in_s
+    row |= memory.breaker.to_row(now)
     if unsupported := {member: until - now for member, until in memory.unsupported.items() if until > now}:
         row["unsupported"] = unsupported
     return row
@@ -249,8 +248,7 @@ def _row_of_rest(rest: Resting, now: float) -> dict[str, Any]:
 def _restore(memory: Condition, row: dict[str, Any], age_s: float, now: float) -> None:
     memory.vitals.restore(row.get("vitals", {}), age_s, now)
     memory.resting = _rest_of(row, age_s, now)
-    if (opens_in_s := float(row.get("opens_again_in_s", 0)) - age_s) > 0:
-        memory.breaker.resume(opens_in_s, now)
+    memory.breaker.restore(row, age_s, now)
     left = {str(member): float(seconds) - age_s for member, seconds in row.get("unsupported", {}).items()}
     memory.unsupported = {member: now + seconds for member, seconds in left.items() if seconds > 0}
 

@@ -29,6 +29,7 @@ def to_record(plan: Plan, candidate: Candidate, left: Left) -> dict[str, Any]:
         "first_content_s": candidate.first_content_s,
         "tokens_per_s": candidate.tokens_per_s,
         "error_rate": candidate.error_rate,
+        "limited_rate": candidate.limited_rate,
         "quota_wait_s": candidate.quota_wait_s,
         "requests_left": left[0],
         "tokens_left": left[1],
@@ -78,7 +79,7 @@ class PlanView:
         cached = 0 if tokens is None else round(tokens.cached_tokens)
         requests, left_tokens = self._left_of(target)
         wait = f", in {candidate.quota_wait_s:.1f} s" if candidate.quota_wait_s else ""
-        seconds, errors = candidate.first_content_s, candidate.error_rate
+        seconds, errors, limited = candidate.first_content_s, candidate.error_rate, candidate.limited_rate
         return {
             "target": target.key,
             "tier": str(target.priority),
@@ -88,13 +89,15 @@ class PlanView:
             "price": _price(self._router.prices.sheet(target)),
             "first content": _UNKNOWN if seconds is None else f"{seconds:.2f} s",
             "failures": _UNKNOWN if errors is None else f"{errors:.0%}",
+            "rate-limited": _UNKNOWN if limited is None else f"{limited:.0%}",
             "left of limits": _left(requests, left_tokens) + wait,
         }
 
     def _notes(self) -> list[str]:
         """What a row has no place for."""
         dialects = ((c.target.key, c.target.dialect.for_members(self._call.members)) for c in self._plan.candidates)
-        return [f"{key} is spoken to as {d.wire_format}." for key, d in dialects if d.wire_format != _USUAL]
+        notes = [f"{one.target.key}: {one.note}." for one in self._plan.candidates if one.note]
+        return notes + [f"{key} is spoken to as {d.wire_format}." for key, d in dialects if d.wire_format != _USUAL]
 
 
 def _price(sheet: PriceSheet | None) -> str:

@@ -111,7 +111,7 @@ class Breaker:
         return {"opens_again_in_s": opens_in_s, "recovery_s": self._recovery_s}
 
     def restore(self, row: Mapping[str, Any], age_s: float, now: float) -> None:
-        """Goes on as `to_row` told `age_s` seconds ago, half-open where its time is over; after an hour it is forgotten.
+        """Goes on as `to_row` told `age_s` seconds ago, half-open where its time is over; for an hour after that.
 
         Raises `ValueError` and `TypeError` where the row makes no sense.
         """

@@ -21,6 +21,7 @@ _LONGEST_REST_S = 600.0
 _LONGEST_HEADROOM_REST_S = 60.0
 # Models learn new members, and a provider may have erred: what was refused is tried again after a day.
 _REFUSAL_LASTS_S = 24 * 3600.0
+_TELLS_NOTHING = frozenset({Outcome.CLIENT_GONE, Outcome.NOT_TRANSLATABLE})
 _LONGEST_MEMBER, _MOST_MEMBERS = 100, 64
 
 
@@ -131,6 +132,8 @@ class HealthBook:
         takes it for the newest.
         """
         memory, consequence = self._memory(target), CONSEQUENCES[outcome]
+        if outcome not in _TELLS_NOTHING:
+            memory.vitals.note_tried(now)
         match consequence.verdict:
             case Verdict.SUCCESS:
                 memory.breaker.record_success(now, began)

@@ -45,12 +45,15 @@ class Plan:
         """The plan as plain JSON values, for the decision record.
 
         `expected_usd` stand in the order of `targets`; `unpriced` are the targets whose price is not known.
-        `policy_failure` is there only where the policy failed and least_cost ordered in its place.
+        `notes` are what the policy says of candidates, by their keys, where it says anything; `policy_failure` is there
+        only where the policy failed and least_cost ordered in its place.
         """
+        notes = {candidate.target.key: candidate.note for candidate in self.candidates if candidate.note}
         failure = {} if self.policy_failure is None else {"policy_failure": self.policy_failure}
         return {
             "policy": self.policy,
             **failure,
+            **({"notes": notes} if notes else {}),
             "targets": [candidate.target.key for candidate in self.candidates],
             "expected_usd": [_rounded(candidate.expected_usd) for candidate in self.candidates],
             "unpriced": [c.target.key for c in self.candidates if c.expected_usd is None],

@@ -71,12 +71,13 @@ class Weighing:
             if left is not None:
                 left_out.append(left)
                 continue
-            first_s, whole_s, speed, errors, _ = UNKNOWN if condition is None else condition.vitals.figures(now)
+            first_s, whole_s, speed, errors, limited, tries = (
+                UNKNOWN if condition is None else condition.vitals.figures(now)
+            )
             first, second = (first_s, whole_s) if is_stream else (whole_s, first_s)
             latency_s = second if first is None else first
-            fit.append(
-                _new(Candidate, (target, position, cost_usd, latency_s, speed, errors, quota.wait_s, None, None))
-            )
+            health_of = latency_s, speed, errors, quota.wait_s, None, None, limited, tries, ""
+            fit.append(_new(Candidate, (target, position, cost_usd, *health_of)))
         return fit, left_out
 
     def _misfit(

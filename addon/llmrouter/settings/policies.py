@@ -20,7 +20,7 @@ class WeightedSettings(Frozen):
     quality: Importance = 0.0
     """What is missing of the best quality in the tier, as a share of it."""
     error_rate: Importance = 0.0
-    """The share of recent requests that failed."""
+    """The share of recent requests that failed, or were refused because the provider's limits were used up."""
 
     @model_validator(mode="after")
     def _something_counts(self) -> Self:

@@ -67,7 +67,7 @@ class CustomSettings(Frozen):
     """How a class of one's own is run."""
 
     timeout_seconds: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.02
-    """How long it may take to order a tier, at most 1; all requests wait for it. After that, least_cost orders."""
+    """How long it may take for all tiers of a call, at most 1; all requests wait. After that, least_cost orders."""
 
 
 class PoliciesSettings(Frozen):

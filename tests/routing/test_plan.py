@@ -15,6 +15,7 @@ from llmrouter.routing.plan import Plan
 from llmrouter.routing.policies import CallFacts, Candidate
 from llmrouter.routing.quotas import Ask, QuotaBook, limits_of
 from llmrouter.routing.vitals import Answered
+from llmrouter.targets import Target
 from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of, settings_of, usage_of
 
 WALL = 1_795_000_000.0
@@ -292,3 +293,89 @@ def test_media_count_for_the_window_and_the_price() -> None:
     assert fits.candidates[0].expected_usd == pytest.approx(0.271)
     assert fits.to_record()["guessed_media_tokens"] == 2700
     assert "it would cost about $0.271" in reasons_of(planned(2700, 900, max_cost_usd=0.2))["one/m"]
+
+
+FREE = {"models": [{"id": "m", "serves": ["*"], "price": {"input": 0, "output": 0}}]}
+
+
+def answered(health: HealthBook, target: Target, times: int = 1) -> None:
+    for _ in range(times):
+        health.record(target, Outcome.SUCCESS, None, Answered(1.0, 1.0, None, is_stream=False), 0)
+
+
+def test_least_cost_explores_what_is_as_cheap_and_was_hardly_tried_until_it_was() -> None:
+    health = HealthBook()
+    router = router_of(echo("known", **FREE), echo("new", **FREE), *PRICED, health=health)
+    known, new, *_ = router.catalogue.targets
+    answered(health, known, 3)
+    first = [keys_of(router.plan(call_of(), 0, WALL))[0] for _ in range(30)]
+    assert [number for number, key in enumerate(first, 1) if key == "new/m"] == [10, 20, 30]
+    for _ in range(9):
+        noted = router.plan(call_of(), 0, WALL).to_record()["notes"]
+        assert noted == {
+            "new/m": "hardly tried yet and as cheap as the first; every 10th call goes to such a one first"
+        }
+    assert router.plan(call_of(), 0, WALL).to_record()["notes"]["new/m"].startswith("explored now: hardly tried yet")
+    answered(health, new, 3)
+    records = [router.plan(call_of(), 0, WALL).to_record() for _ in range(10)]
+    assert {record["targets"][0] for record in records} == {"known/m"}
+    assert not any("notes" in record for record in records)
+
+
+def test_least_cost_explores_neither_what_is_dearer_nor_before_the_cheapest_was_tried() -> None:
+    health = HealthBook()
+    router = router_of(*PRICED, health=health)
+    assert {keys_of(router.plan(call_of(), 0, WALL))[0] for _ in range(20)} == {"cheap/m"}
+    answered(health, router.catalogue.targets[2], 3)
+    assert {keys_of(router.plan(call_of(), 0, WALL))[0] for _ in range(20)} == {"cheap/m"}
+
+
+def test_each_tier_is_explored_at_its_own_turn() -> None:
+    health = HealthBook()
+    tiers = [echo(f"{name}{tier}", priority=tier, **FREE) for tier in (1, 2) for name in ("known", "new")]
+    router = router_of(*tiers, health=health)
+    for target in router.catalogue.targets[::2]:
+        answered(health, target, 3)
+    last = [keys_of(router.plan(call_of(), 0, WALL)) for _ in range(10)][-1]
+    assert last == ["new1/m", "known1/m", "new2/m", "known2/m"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.SERVER_ERROR, Outcome.UNSUPPORTED])
+def test_least_latency_explores_what_only_fails_no_more_than_three_times_in_an_hour(outcome: Outcome) -> None:
+    health = HealthBook()
+    router = router_of(echo("slow"), echo("never"), health=health, policy="least_latency")
+    slow, never = router.catalogue.targets
+    answered(health, slow)
+    for number in range(3):
+        assert keys_of(router.plan(call_of(), 0, WALL))[0] == "never/echo", number
+        health.record(never, outcome, None, None, 0)
+    assert keys_of(router.plan(call_of(), 0, WALL)) == ["slow/echo", "never/echo"]
+    assert keys_of(router.plan(call_of(), 3601, WALL))[0] == "slow/echo", "nothing is known of either: by declaration"
+
+
+def test_a_client_that_hangs_up_says_nothing_of_the_target() -> None:
+    health = HealthBook()
+    router = router_of(echo("slow"), echo("new"), health=health, policy="least_latency")
+    slow, new = router.catalogue.targets
+    answered(health, slow)
+    for _ in range(9):
+        health.record(new, Outcome.CLIENT_GONE, None, None, 0)
+    assert keys_of(router.plan(call_of(), 0, WALL))[0] == "new/echo"
+
+
+def test_refusals_for_limits_count_under_weighted() -> None:
+    health = HealthBook()
+    weights = {"weighted": {"error_rate": 1}}
+    router = router_of(echo("limited"), echo("failing"), health=health, policy="weighted", policies=weights)
+    limited, failing = router.catalogue.targets
+    for target, outcomes in (
+        (limited, [Outcome.RATE_LIMITED] * 3 + [Outcome.SUCCESS]),
+        (failing, [Outcome.SERVER_ERROR] * 2 + [Outcome.SUCCESS] * 2),
+    ):
+        for outcome in outcomes:
+            health.record(target, outcome, 1.0, None, 0)
+    plan = router.plan(call_of(), 10, WALL)
+    assert [(c.target.provider, c.error_rate, c.limited_rate) for c in plan.candidates] == [
+        ("failing", 0.5, 0.0),
+        ("limited", 0.0, 0.75),
+    ]

@@ -91,7 +91,8 @@ class PlanView:
     def _notes(self) -> list[str]:
         """What a row has no place for."""
         dialects = ((c.target.key, c.target.dialect.for_members(self._call.members)) for c in self._plan.candidates)
-        return [f"{key} is spoken to as {d.wire_format}." for key, d in dialects if d.wire_format != _USUAL]
+        notes = [f"{one.target.key}: {one.note}." for one in self._plan.candidates if one.note]
+        return notes + [f"{key} is spoken to as {d.wire_format}." for key, d in dialects if d.wire_format != _USUAL]
 
 
 def _price(sheet: PriceSheet | None) -> str:

@@ -1,9 +1,10 @@
 """POST /v1/chat/completions: a request's JSON becomes a Call; chunks become the stream that OpenAI's clients read."""
 
 from collections.abc import Iterator, Mapping
+from itertools import repeat
 from typing import Any
 
-from llmrouter.calls import Beginnings, Call, Caller, Endpoint, JsonObject, Need, Preferences
+from llmrouter.calls import Beginnings, Call, Caller, Endpoint, JsonObject, Need, Part, Preferences
 from llmrouter.chat_members import DEFAULTS
 from llmrouter.endpoints.media import PART_NEEDS, media_in
 from llmrouter.endpoints.request_members import expect, expect_limit, kind_of, read, read_object
@@ -14,6 +15,7 @@ PATH = "/v1/chat/completions"
 DONE = b"data: [DONE]\n\n"
 
 _MEDIA = frozenset(PART_NEEDS.values())
+_PLAIN = {"role", "content"}
 _ALWAYS = frozenset({"messages", "model"})
 _FORMAT_NEEDS = {"json_schema": Need.JSON_SCHEMA, "json_object": Need.JSON_OBJECT}
 
@@ -50,11 +52,16 @@ def parse(body: bytes, default_model: str, *, id: str, caller: Caller, preferenc
     )
 
 
-def _parts(fields: JsonObject) -> Iterator[memoryview]:
+def _parts(fields: JsonObject) -> Iterator[Part]:
     """The prompt in the order in which providers read it: what tools there are, then each message."""
     yield fields.text_of("tools")
     yield fields.text_of("functions")
-    yield from fields.items_of("messages")
+    messages: list[dict[str, Any]] = fields["messages"]
+    # As they were parsed before, where nothing is lost: to split a long text again takes as long as to plan for it.
+    plain = [message.keys() == _PLAIN and isinstance(message["content"], str) for message in messages]
+    texts = repeat(memoryview(b"")) if all(plain) else fields.items_of("messages")
+    for message, is_plain, text in zip(messages, plain, texts, strict=False):
+        yield (message["role"], message["content"]) if is_plain else text
 
 
 def _needs_of_messages(fields: JsonObject) -> set[Need]:

@@ -5,7 +5,7 @@ begin with a first guess that counts like a few calls.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from cachetools import LRUCache
@@ -97,33 +97,22 @@ class Expectation:
     ratios: Mapping[str, _Ratio]
     is_limited: bool = False
     media: MediaTokens | None = None
-    _unlearned: tuple[float, float, float, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        value, widest = _FIRST_RATIO
-        self._unlearned = self._with_media(self.characters / value, 0.0, int(self.characters / widest))
 
     def at(self, target: Target) -> Expected:
         """What is expected at a target."""
-        return Expected(*self.tokens_at(target))
+        given, cached, least = self.input_at(target.key)
+        return Expected(given, cached, self.output_tokens, int(least))
 
-    def tokens_at(self, target: Target) -> tuple[float, float, float, int]:
-        """What is expected at a target, as the members of `Expected` in a plain tuple: a plan asks this of each."""
-        key = target.key
+    def input_at(self, key: str) -> tuple[float, float, float]:
+        """The tokens of input at a target, by its key; the cached ones among them; and what they come to at least."""
         ratio = self.ratios.get(key)
-        if ratio is None and key not in self.held:
-            return self._unlearned
         value, widest = _FIRST_RATIO if ratio is None else (ratio.value, ratio.widest)
         characters, cached = self.characters, 0.0
         if key in self.held:
             cached = min(self.held[key] * self.caches.yield_of(key), characters) / value
         if self.media is not None:
-            return self._with_media(characters / value, cached, int(characters / widest))
-        return characters / value, cached, self.output_tokens, int(characters / widest)
-
-    def _with_media(self, given: float, cached: float, least: int) -> tuple[float, float, float, int]:
-        more, at_least = (0, 0) if self.media is None else self.media
-        return given + more, cached, self.output_tokens, least + at_least
+            return characters / value + self.media.guess, cached, characters / widest + self.media.least
+        return characters / value, cached, characters / widest
 
 
 class EstimateBook:
@@ -143,7 +132,8 @@ class EstimateBook:
             characters=call.input_characters,
             output_tokens=expected if limit is None else min(expected, limit),
             most_output_tokens=expected if limit is None else limit,
-            held=self._caches.held(call.beginnings.found, call.caller, now),
+            # To look at a long prompt takes longer than to plan for it.
+            held=self._caches.held(call.beginnings.found, call.caller, now) if self._caches.know_any else {},
             caches=self._caches,
             ratios=self._ratios,
             is_limited=limit is not None,

@@ -13,8 +13,9 @@ class Weighted:
     - latency: time to first content plus wait for quota, divided by the tier's longest; where the first is unknown it
       counts as the average of the known ones.
     - quality: what is missing of the tier's best, divided by the best; unknown as the average of the known ones.
-    - error rate: as it is, since it is a share already: divided by the highest, one failure in a thousand would count
-      as much as one in two. Unknown counts as the average of the known ones.
+    - error rate: the share of attempts that came to nothing, by a failure or because the provider's limits were used
+      up. It counts as it is, since it is a share already: divided by the highest, one failure in a thousand would
+      count as much as one in two. Unknown counts as the average of the known ones.
 
     Proportions and not ranks: a target that is one percent dearer is hardly worse. Where nothing is known of a
     criterion but of price, it does not count. Equal sums go by declaration.
@@ -28,7 +29,7 @@ class Weighted:
         if not candidates:
             return []
         # By columns: a request may have hundreds of candidates.
-        targets, positions, costs, firsts, _, error_rates, waits, *_ = zip(*candidates, strict=True)
+        targets, positions, costs, firsts, _, errors, waits, _, _, limited, *_ = zip(*candidates, strict=True)
         weights = self._weights
         sums = [0.0] * len(candidates)
         if weights.cost:
@@ -38,7 +39,7 @@ class Weighted:
         if weights.quality:
             sums = _add(sums, weights.quality, _shortfalls([target.quality for target in targets]))
         if weights.error_rate:
-            sums = _add(sums, weights.error_rate, _or_average(error_rates))
+            sums = _add(sums, weights.error_rate, _or_average(list(map(_in_vain, errors, limited))))
         # No two have one position, so that candidates themselves are never compared.
         return [row[2] for row in sorted(zip(sums, positions, candidates, strict=True))]
 
@@ -62,6 +63,13 @@ def _shortfalls(qualities: Sequence[float | None]) -> list[float]:
     known = _or_average(qualities)
     best = max(known) or 1.0
     return [(best - quality) / best for quality in known]
+
+
+def _in_vain(error_rate: float | None, limited_rate: float | None) -> float | None:
+    """The share of attempts that came to nothing: `error_rate` is that among those which limits let through."""
+    if not limited_rate:
+        return error_rate
+    return limited_rate + (1 - limited_rate) * (error_rate or 0.0)
 
 
 def _or_average(values: Sequence[float | None]) -> list[float]:

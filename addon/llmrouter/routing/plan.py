@@ -1,5 +1,6 @@
 """The plan of a call: which targets to try in which order, and why each other one was left out."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -161,14 +162,13 @@ class Router:
 
 
 def _tiers(fit: list[Candidate]) -> Iterator[list[Candidate]]:
-    """The candidates of each priority, which stand together."""
+    """The candidates of each priority, lowest first, as they stand."""
+    priorities = [candidate.target.priority for candidate in fit]
     begins = 0
-    for number, candidate in enumerate(fit):
-        if candidate.target.priority != fit[begins].target.priority:
-            yield fit[begins:number]
-            begins = number
-    if fit:
-        yield fit[begins:]
+    while begins < len(fit):
+        ends = bisect_right(priorities, priorities[begins], begins)
+        yield fit[begins:ends]
+        begins = ends
 
 
 def _facts(call: Call, expectation: Expectation, wall: float) -> CallFacts:

@@ -199,12 +199,14 @@ class Quality:
 
     def order(self, candidates: Sequence[Candidate], facts: CallFacts) -> list[Candidate]:
         """Sorts what is good enough by expected cost, the rest by quality."""
-        return sorted(candidates, key=self._rank)
+        ordered = in_cost_order(candidates)
+        ordered.sort(key=self._shortfall)
+        return ordered
 
-    def _rank(self, candidate: Candidate) -> tuple[float, float, float, float, int]:
+    def _shortfall(self, candidate: Candidate) -> float:
         quality = candidate.target.quality
         missing = math.inf if quality is None else self._at_least - quality
-        return missing if missing > 0 else 0.0, *_by_cost(candidate)
+        return missing if missing > 0 else 0.0
 
 
 def in_cost_order(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -220,16 +222,6 @@ def in_cost_order(candidates: Iterable[Candidate]) -> list[Candidate]:
 def _unknown_last(column: Callable[[Candidate], float | None], candidate: Candidate) -> float:
     value = column(candidate)
     return math.inf if value is None else value
-
-
-def _by_cost(candidate: Candidate) -> tuple[float, float, float, int]:
-    cost, time = candidate.expected_usd, candidate.first_content_s
-    return (
-        math.inf if cost is None else cost,
-        candidate.quota_wait_s,
-        math.inf if time is None else time,
-        candidate.position,
-    )
 
 
 def _by_latency(candidate: Candidate) -> tuple[float, int]:

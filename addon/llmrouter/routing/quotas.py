@@ -388,7 +388,7 @@ def _used_up(
     allowance: Allowance, patience_s: float, moment: tuple[float, float], *, is_paid: bool
 ) -> QuotaVerdict | None:
     """The verdict on any request, however small, where there is no room for one; a plan asks it of many targets."""
-    asked = moment, is_paid, patience_s, allowance.line.total
+    asked = moment[0], is_paid, patience_s, allowance.line.total
     if allowance.told is None or allowance.told[0] != asked:
         verdict, shortage = None, allowance.shortage((1, 1, int(is_paid)), allowance.line.total, *moment)
         if shortage is not None and shortage.wait_s > patience_s:

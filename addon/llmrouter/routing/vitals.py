@@ -40,6 +40,11 @@ class Figures(NamedTuple):
 UNKNOWN = Figures()
 _MEANS = Figures._fields[:-1]
 
+type Brief = tuple[float | None, float | None, float | None, float | None, float]
+"""`latency_s`, `tokens_per_s`, `error_rate`, `limited_rate` and `tries`: what a plan asks of each target."""
+
+NO_BRIEF: Brief = (None, None, None, None, 0.0)
+
 
 class Answered(NamedTuple):
     """How fast an attempt was that ended well; times are seconds from its beginning."""
@@ -73,7 +78,15 @@ class Vitals:
     _means: dict[str, _Mean] = field(default_factory=lambda: {name: _Mean() for name in _MEANS})
     _tries: _Mean = field(default_factory=_Mean)
     _figures: Figures = UNKNOWN
+    _of_streams: Brief = NO_BRIEF
+    _of_wholes: Brief = NO_BRIEF
     _at: float = -math.inf
+
+    def brief(self, now: float, is_stream: bool) -> Brief:
+        """What is known, for calls of a kind."""
+        if now - self._at > _FORGOTTEN_S:
+            return NO_BRIEF
+        return self._of_streams if is_stream else self._of_wholes
 
     def figures(self, now: float) -> Figures:
         """What is known; observations change the means, and time alone only ends them."""
@@ -109,7 +122,10 @@ class Vitals:
     def _settle(self, now: float) -> None:
         self._at = max(now, self._at)
         tries = 0.0 if self._tries.value(now) is None else self._tries.weight
-        self._figures = Figures._make((*(mean.value(now) for mean in self._means.values()), tries))
+        self._figures = new = Figures._make((*(mean.value(now) for mean in self._means.values()), tries))
+        rest = new.tokens_per_s, new.error_rate, new.limited_rate, new.tries
+        self._of_streams = new.latency_s(is_stream=True), *rest
+        self._of_wholes = new.latency_s(is_stream=False), *rest
 
     def to_row(self, now: float) -> dict[str, Any]:
         """The observations as plain JSON values, their times as ages in seconds."""

@@ -17,7 +17,7 @@ from llmrouter.routing.policies import Candidate
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.price_sheets import PriceSheet
 from llmrouter.routing.quotas import FREE, Ask, QuotaState, QuotaVerdict
-from llmrouter.routing.vitals import UNKNOWN
+from llmrouter.routing.vitals import NO_BRIEF
 from llmrouter.targets import Target
 
 # What a named tuple does after its arguments are sorted out, which takes half of its time.
@@ -71,16 +71,16 @@ class Weighing:
             if left is not None:
                 left_out.append(left)
                 continue
-            first_s, whole_s, speed, errors, limited, tries = (
-                UNKNOWN if condition is None else condition.vitals.figures(now)
+            latency_s, speed, errors, limited, tries = (
+                NO_BRIEF if condition is None else condition.vitals.brief(now, is_stream)
             )
-            first, second = (first_s, whole_s) if is_stream else (whole_s, first_s)
-            latency_s = second if first is None else first
-            # Written out: to put it together from parts would take as long again.
-            fit.append(_new(Candidate, (
-                target, position, cost_usd, latency_s, speed, errors, quota.wait_s, None, None, limited, tries, "",
+            wait_s = 0.0 if quota is FREE else quota.wait_s
+            # One display: to put it together from parts would take as long again.
+            values = (
+                target, position, cost_usd, latency_s, speed, errors, wait_s, None, None, limited, tries, "",
                 given, cached,
-            )))  # fmt: skip
+            )  # fmt: skip
+            fit.append(_new(Candidate, values))
         return fit, left_out
 
     def _misfit(

@@ -19,6 +19,8 @@ from typing import Any, ClassVar
 
 import orjson
 
+from llmrouter.replies import Usage
+
 
 class RouterError(Exception):
     """An error in OpenAI's shape, for the client."""
@@ -171,7 +173,8 @@ class AttemptFailed(Exception):
 
     `message` is safe to show (no keys). `status` is the provider's HTTP status where it gave one; `error` its own
     error in OpenAI's shape, for the rows that hand it on; `retry_after_s` how long it asked to be left alone;
-    `member` the one of the call that it does not take.
+    `member` the one of the call that it does not take. `usage` is what an answer used that is no use, and `is_answer`
+    tells that there was one, so that it is paid for.
     """
 
     outcome: Outcome
@@ -180,6 +183,8 @@ class AttemptFailed(Exception):
     error: dict[str, Any] | None = None
     retry_after_s: float | None = None
     member: str | None = None
+    usage: Usage | None = None
+    is_answer: bool = False
 
     def __str__(self) -> str:
         return self.message

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from llmrouter.brands import BRANDS
@@ -50,6 +51,14 @@ logger = logging.getLogger(__name__)
 _KEEP_HEALTH_S = 60.0
 _KEEP_RESERVED_S = 1.0
 _LOOK_AGAIN_S = 60.0
+
+
+class _Ready(NamedTuple):
+    """Settings, and what is made of them before they are in force."""
+
+    settings: Settings
+    catalogue: Catalogue
+    prices: PriceBook
 
 
 class Runtime:
@@ -155,7 +164,7 @@ class Runtime:
                 logger.warning("%s", problem)
             logger.warning("The settings have errors: the earlier ones stay in force.")
             return False
-        self._take_over(settings)
+        self._take_over(*self._make_ready(settings))
         logger.info("Settings reloaded from %s: %d targets.", self.config, len(self.target_keys))
         return True
 
@@ -171,8 +180,18 @@ class Runtime:
         except IndexUnavailable as error:
             logger.warning("%s", error)
             return
-        if loaded is not None and (settings := self._from_catalog(loaded)) != self.settings:
-            self._take_over(settings)
+        # A large index takes a while, in which requests go on.
+        if loaded is not None and (ready := await asyncio.to_thread(self._prepare, loaded)) is not None:
+            self._take_over(*ready)
+
+    def _prepare(self, loaded: LoadedIndex) -> _Ready | None:
+        """What an index leads to, where that is anything new; changes nothing."""
+        settings = self._from_catalog(loaded)
+        return None if settings == self.settings else self._make_ready(settings)
+
+    def _make_ready(self, settings: Settings) -> _Ready:
+        catalogue = self._build(settings)
+        return _Ready(settings, catalogue, self._prices.for_targets(catalogue.targets))
 
     def _is_useful(self, index: ModelIndex) -> bool:
         """Whether an index gives any target, where the one in force does."""
@@ -205,15 +224,14 @@ class Runtime:
                     targets = self.gateway.router.catalogue.targets
                     await probe(client, targets, self._health, self._clock.monotonic)
 
-    def _take_over(self, settings: Settings) -> None:
-        catalogue = self._build(settings)
+    def _take_over(self, settings: Settings, catalogue: Catalogue, prices: PriceBook) -> None:
         log_changed = settings.logging != self.settings.logging
         if settings.storage != self.settings.storage:
             logger.warning("`storage` was changed: that takes effect at the next start.")
         self.settings = settings
         self._health.reload(catalogue.targets)
         self._quotas.reload(catalogue.targets, limits_of(settings))
-        self._prices = self._prices.for_targets(catalogue.targets)
+        self._prices = prices
         self.gateway.router = Router(
             settings, catalogue, self._health, self._prices, self._estimates, self._custom.policies
         )

@@ -388,14 +388,14 @@ def _used_up(
     allowance: Allowance, patience_s: float, moment: tuple[float, float], *, is_paid: bool
 ) -> QuotaVerdict | None:
     """The verdict on any request, however small, where there is no room for one; a plan asks it of many targets."""
-    asked = moment[0], is_paid, patience_s, allowance.line.total
-    if allowance.told is None or allowance.told[0] != asked:
-        verdict, shortage = None, allowance.shortage((1, 1, int(is_paid)), allowance.line.total, *moment)
+    told, ahead = allowance.told, allowance.line.total
+    if told is None or told[0] != moment[0] or told[1] != patience_s or told[2] is not is_paid or told[3] != ahead:
+        verdict, shortage = None, allowance.shortage((1, 1, int(is_paid)), ahead, *moment)
         if shortage is not None and shortage.wait_s > patience_s:
             verdict = QuotaVerdict(QuotaState.USED_UP, max(shortage.wait_s, _SHORTEST_WAIT_S), shortage)
-        allowance.told = asked, verdict
-    told: QuotaVerdict | None = allowance.told[1]
-    return told
+        allowance.told = told = moment[0], patience_s, is_paid, ahead, verdict
+    found: QuotaVerdict | None = told[4]
+    return found
 
 
 def _tightest(

@@ -99,7 +99,7 @@ class Weighing:
             )
         if refusal is None and condition is not None and condition.unsupported:
             refusal = refuse_refused(call, condition.unsupported_at(self._now))
-        return None if refusal is None else LeftOut(target, *refusal)
+        return None if refusal is None else _new(LeftOut, (target, refusal.why, refusal.gate, None))
 
 
 def ask_of(expectation: Expectation, input_tokens: tuple[float, float], sheet: PriceSheet | None, wall: float) -> Ask:
@@ -143,7 +143,7 @@ def _resting(target: Target, health: HealthBook, condition: Condition | None, no
 
 
 def _over_quota(target: Target, quota: QuotaVerdict, now: float) -> LeftOut | None:
-    state, wait_s, why = quota
-    if state is QuotaState.USED_UP:
-        return _new(LeftOut, (target, why, None, now + wait_s))
-    return LeftOut(target, why, Gate.REQUEST) if state is QuotaState.NEVER else None
+    # A named tuple that is taken apart takes longer than its members.
+    if quota.state is QuotaState.USED_UP:
+        return _new(LeftOut, (target, quota.why, None, now + quota.wait_s))
+    return LeftOut(target, quota.why, Gate.REQUEST) if quota.state is QuotaState.NEVER else None

@@ -101,6 +101,10 @@ class Scene:
                 self.quotas.reserve(target, ask, NOW - 60 + second, WALL)
         return self
 
+    def next_call(self) -> Call:
+        """A call whose prompt nobody has looked at yet."""
+        return call_of(self._words, self._policy)
+
     def plan(self, call: Call, number: int = 0) -> Plan:
         """The plan of a call, the first or a later one."""
         now = NOW + number / 1000
@@ -110,7 +114,7 @@ class Scene:
 
     def seconds(self, plans: int) -> float:
         """CPU seconds of one plan, the mean of one round, whose calls come one after another."""
-        calls = [call_of(self._words, self._policy) for _ in range(plans)]
+        calls = [self.next_call() for _ in range(plans)]
         began = time.process_time()
         for number, call in enumerate(calls):
             self.plan(call, number)
@@ -142,7 +146,7 @@ def main() -> None:
     for name, make in ROWS.items():
         scene = make(options.targets)
         best_s = min(scene.seconds(options.plans) for _ in range(ROUNDS))
-        plan = scene.plan(call_of(10))
+        plan = scene.plan(scene.next_call())
         told = f"{len(plan.candidates)} in, {len(plan.left_out)} left out"
         print(f"{name:25} {best_s * 1e6:5.0f} µs per plan ({told})")
 

@@ -52,6 +52,6 @@ def _input_tokens(gateway: Gateway, call: Call) -> int:
     router = gateway.router
     targets, _ = router.acceptable(call)
     for target in targets.values():
-        tokens, *_ = router.estimates.expect(call, gateway.clock.monotonic()).tokens_at(target)
+        tokens = router.estimates.expect(call, gateway.clock.monotonic()).at(target).input_tokens
         return max(1, round(tokens))
     return max(1, call.input_characters // _CHARACTERS_PER_TOKEN)

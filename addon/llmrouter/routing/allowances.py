@@ -1,6 +1,7 @@
 """What one provider or one model may use: its limits, held against what was counted, with the reason in words."""
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
 from llmrouter.routing.waiting import Line
@@ -304,3 +305,23 @@ def _for(wait_s: float) -> str:
 
 def _seconds(seconds: float) -> str:
     return f"{max(math.ceil(seconds), 1)} s"
+
+
+def is_limited(limits: LimitSettings) -> bool:
+    """Whether there is any limit."""
+    return any(value is not None for name, value in limits if name != "max_wait_seconds")
+
+
+def most_of(limits: Iterable[LimitSettings]) -> Amounts:
+    """What a single request may take at all under limits."""
+    tokens, nanodollars = UNLIMITED, UNLIMITED
+    for limit in limits:
+        tokens = min(tokens, *(value for value in (limit.tpm, limit.tpd) if value is not None), UNLIMITED)
+        money = (value for value in (limit.usd_per_day, limit.usd_per_month) if value is not None)
+        nanodollars = min(nanodollars, *map(nanodollars_of, money), UNLIMITED)
+    return UNLIMITED, tokens, nanodollars
+
+
+def nanodollars_of(usd: float) -> int:
+    """US dollars as billionths of one."""
+    return round(usd * NANODOLLARS_PER_USD)

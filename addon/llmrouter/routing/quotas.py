@@ -12,7 +12,15 @@ from typing import Literal, NamedTuple
 
 from llmrouter.errors import Outcome
 from llmrouter.replies import Usage
-from llmrouter.routing.allowances import NANODOLLARS_PER_USD, UNLIMITED, Allowance, Booking, Shortage
+from llmrouter.routing.allowances import (
+    NANODOLLARS_PER_USD,
+    Allowance,
+    Booking,
+    Shortage,
+    is_limited,
+    most_of,
+    nanodollars_of,
+)
 from llmrouter.routing.gates import Reason
 from llmrouter.routing.waiting import Ticket
 from llmrouter.routing.windows import Amounts, Period
@@ -130,14 +138,14 @@ class QuotaBook:
         self._accounts = {}
         for target in targets:
             shared, own = limits.get(target.provider, _NO_LIMITS), limits.get(target.key, _NO_LIMITS)
-            if not (_is_limited(shared) or _is_limited(own)):
+            if not (is_limited(shared) or is_limited(own)):
                 continue
             allowances = [self._allowance(target.key, own, target)]
-            if _is_limited(shared):
+            if is_limited(shared):
                 allowances.insert(0, self._allowance(target.provider, shared, target))
             wait_s = shared.max_wait_seconds if own.max_wait_seconds is None else own.max_wait_seconds
             needs_price = next((why for one in allowances if (why := one.needs_price()) is not None), None)
-            self._accounts[target.key] = _Account(tuple(allowances), wait_s or 0.0, needs_price, _most((shared, own)))
+            self._accounts[target.key] = _Account(tuple(allowances), wait_s or 0.0, needs_price, most_of((shared, own)))
         for allowance in self._allowances.values():
             allowance.line.wake_first()
 
@@ -244,7 +252,7 @@ class QuotaBook:
             requests, tokens, nanodollars = booking.amounts
             if usage is not None:
                 tokens = usage.input_tokens + usage.output_tokens
-            booking.correct((requests, tokens, nanodollars if cost_usd is None else _nanodollars(cost_usd)))
+            booking.correct((requests, tokens, nanodollars if cost_usd is None else nanodollars_of(cost_usd)))
             booking.allowance.slots.learn(now - reservation.began)
         self._close(reservation)
 
@@ -347,31 +355,14 @@ def limits_of(settings: Settings) -> dict[str, LimitSettings]:
     return limits
 
 
-def _is_limited(limits: LimitSettings) -> bool:
-    return any(value is not None for name, value in limits if name != "max_wait_seconds")
-
-
 def _amounts(ask: Ask, most: Amounts) -> Amounts:
     """What is reserved: what is sure, and of the guess no more than any request may take."""
-    tokens, nanodollars = max(ask.tokens, 0), 0 if ask.usd is None else _nanodollars(max(ask.usd, 0.0))
+    tokens, nanodollars = max(ask.tokens, 0), 0 if ask.usd is None else nanodollars_of(max(ask.usd, 0.0))
     if ask.sure_tokens is not None:
         tokens = max(min(tokens, most[1]), ask.sure_tokens)
     if ask.sure_usd is not None:
-        nanodollars = max(min(nanodollars, most[2]), _nanodollars(ask.sure_usd))
+        nanodollars = max(min(nanodollars, most[2]), nanodollars_of(ask.sure_usd))
     return 1, tokens, nanodollars
-
-
-def _most(limits: Iterable[LimitSettings]) -> Amounts:
-    tokens, nanodollars = UNLIMITED, UNLIMITED
-    for limit in limits:
-        tokens = min(tokens, *(value for value in (limit.tpm, limit.tpd) if value is not None), UNLIMITED)
-        money = (value for value in (limit.usd_per_day, limit.usd_per_month) if value is not None)
-        nanodollars = min(nanodollars, *map(_nanodollars, money), UNLIMITED)
-    return UNLIMITED, tokens, nanodollars
-
-
-def _nanodollars(usd: float) -> int:
-    return round(usd * NANODOLLARS_PER_USD)
 
 
 def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from llmrouter.routing.waiting import Line
 from llmrouter.routing.windows import Amounts, Entry, Period, SlidingMinute, Slots, Statement
@@ -30,6 +30,20 @@ class Shortage(NamedTuple):
     def __str__(self) -> str:
         behind = f", behind {self.behind} that came before" if self.behind else ""
         return f"{self.whose} {self.axis.words(self.amount, self.wait_s)}{behind}"
+
+
+class Spent(NamedTuple):
+    """What a provider (`groq`) or a model (`groq/model`) used of a day (2026-11-23) or month (2026-11), for the ledger.
+
+    Money is in billionths of a dollar.
+    """
+
+    name: str
+    kind: Literal["day", "month"]
+    period: str
+    requests: int
+    tokens: int
+    nanodollars: int
 
 
 class _Axis(Protocol):
@@ -325,3 +339,9 @@ def most_of(limits: Iterable[LimitSettings]) -> Amounts:
 def nanodollars_of(usd: float) -> int:
     """US dollars as billionths of one."""
     return round(usd * NANODOLLARS_PER_USD)
+
+
+def spent_of(allowance: Allowance) -> Iterable[Spent]:
+    """What it used of the current day and month."""
+    yield Spent(allowance.name, "day", allowance.day.name, *allowance.day.used)
+    yield Spent(allowance.name, "month", allowance.month.name, *allowance.month.used)

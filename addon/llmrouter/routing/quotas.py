@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from itertools import count
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from llmrouter.errors import Outcome
 from llmrouter.replies import Usage
@@ -17,9 +17,11 @@ from llmrouter.routing.allowances import (
     Allowance,
     Booking,
     Shortage,
+    Spent,
     is_limited,
     most_of,
     nanodollars_of,
+    spent_of,
 )
 from llmrouter.routing.gates import Reason
 from llmrouter.routing.waiting import Ticket
@@ -82,20 +84,6 @@ class Ask(NamedTuple):
     usd: float | None
     sure_tokens: int | None = None
     sure_usd: float | None = None
-
-
-class Spent(NamedTuple):
-    """What a provider (`groq`) or a model (`groq/model`) used of a day (2026-11-23) or month (2026-11), for the ledger.
-
-    Money is in billionths of a dollar.
-    """
-
-    name: str
-    kind: Literal["day", "month"]
-    period: str
-    requests: int
-    tokens: int
-    nanodollars: int
 
 
 class Reservation:
@@ -306,12 +294,12 @@ class QuotaBook:
 
     def snapshot(self) -> list[Spent]:
         """All counts of the current days and months."""
-        return [spent for allowance in self._allowances.values() for spent in _spent(allowance)]
+        return [spent for allowance in self._allowances.values() for spent in spent_of(allowance)]
 
     def changes(self) -> list[Spent]:
         """The counts that changed since this was last asked."""
         changed, self._changed = self._changed, {}
-        return [spent for allowance in changed.values() for spent in _spent(allowance)]
+        return [spent for allowance in changed.values() for spent in spent_of(allowance)]
 
     def restore(self, rows: Iterable[tuple[str, str, str, int, int, int]], wall: float) -> None:
         """Adds the counts of an earlier run, as `snapshot` gave them; other days and months are dropped."""
@@ -401,8 +389,3 @@ def _tightest(
         if shortage is not None and (found is None or shortage.wait_s > found[0].wait_s):
             found = shortage, allowance
     return found
-
-
-def _spent(allowance: Allowance) -> Iterable[Spent]:
-    yield Spent(allowance.name, "day", allowance.day.name, *allowance.day.used)
-    yield Spent(allowance.name, "month", allowance.month.name, *allowance.month.used)

@@ -159,6 +159,35 @@ async def test_a_run_that_waits_is_cancelled(world: World) -> None:
     assert await world.store.claims() == []
 
 
+async def test_what_another_router_cancelled_or_deleted_is_given_up(world: World) -> None:
+    other = World(world.store)
+    for action in ("cancel", "delete"):
+        assistant, thread = await world.assistant(), await world.thread("ping")
+        hold = Hold()
+        world.model.script.append(says("po", hold, "ng", "pong"))
+        stream = await world.client.beta.threads.runs.create(thread, assistant_id=assistant, stream=True)
+        await hold.reached.wait()
+        if action == "cancel":
+            run = (await other.client.beta.threads.runs.list(thread)).data[0]
+            await other.client.beta.threads.runs.cancel(run.id, thread_id=thread)
+            await asyncio.gather(*(one for one in asyncio.all_tasks() if one.get_name() == f"run {run.id} cancel"))
+            assert (await other.client.beta.threads.runs.retrieve(run.id, thread_id=thread)).status == "cancelled"
+        else:
+            await other.client.beta.threads.delete(thread)
+        world.now += 2
+        hold.go_on.set()
+        heard = [event.event async for event in stream]
+        assert heard.count("thread.message.delta") == 1
+        assert "thread.run.completed" not in heard and "thread.message.completed" not in heard
+        assert hold.closed.is_set()
+        assert [one for one in await _kept(world, thread) if one.get("status") == "in_progress"] == []
+    assert await _kept(world, thread) == [], "what was deleted does not come back"
+
+
+async def _kept(world: World, thread: str) -> list[Any]:
+    return [one.data for one in await world.store.every("Bearer key-of-the-app", "message", thread)]
+
+
 async def test_of_many_who_submit_and_cancel_at_once_one_wins(world: World) -> None:
     thread, run, _ = await _waiting_run(world)
     path = f"/v1/threads/{thread}/runs/{run}"

@@ -91,6 +91,16 @@ async def test_a_thread_whose_run_was_never_kept_or_is_over_is_freed_at_start(wo
     assert [claim.name for claim in await world.store.claims()] == ["response:resp_1"]
 
 
+async def test_a_thread_whose_run_ended_without_letting_go_is_taken(world: World) -> None:
+    assistant, thread = await world.assistant(), await world.thread("ping")
+    runs = world.client.beta.threads.runs
+    run = await runs.create_and_poll(thread_id=thread, assistant_id=assistant, poll_interval_ms=1)
+    await world.at_rest(thread, run.id)
+    await world.store.claim("Bearer key-of-the-app", f"run:{thread}", run.id)
+    again = await runs.create_and_poll(thread_id=thread, assistant_id=assistant, poll_interval_ms=1)
+    assert (again.status, again.id != run.id) == ("completed", True)
+
+
 async def test_a_run_without_outputs_expires_when_it_is_looked_at(world: World) -> None:
     thread, run, assistant = await _waiting_run(world)
     runs = world.client.beta.threads.runs
@@ -131,7 +141,8 @@ async def test_a_timer_ends_a_run_that_nobody_looks_at() -> None:
     after = world.kill()
     after.now += 600
     await after.assistants.recover()
-    await store.released.wait()
+    async with asyncio.timeout(5):
+        await store.released.wait()
     kept = await world.store.get("Bearer key-of-the-app", "run", run)
     assert kept is not None and kept.data["run"]["status"] == "expired"
     assert thread == kept.parent

@@ -33,6 +33,7 @@ async def test_two_routers_share_threads_and_runs(tmp_path: Path) -> None:
             hold.go_on.set()
         for world in worlds:
             await world.at_rest(thread, run.id)
+            world.model.script.clear()
 
         outputs = [{"tool_call_id": "call_a", "output": "sun"}]
         path = f"/v1/threads/{thread}/runs/{run.id}/submit_tool_outputs"

@@ -1,7 +1,7 @@
 """What one provider or one model may use: its limits, held against what was counted, with the reason in words."""
 
 import math
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from llmrouter.routing.waiting import Line
 from llmrouter.routing.windows import Amounts, Entry, Period, SlidingMinute, Slots, Statement
@@ -15,10 +15,20 @@ _NO_AMOUNTS: Amounts = (0, 0, 0)
 
 
 class Shortage(NamedTuple):
-    """Why something does not fit now, and in how many seconds it will; infinite where it never will."""
+    """Why something does not fit now, and in how many seconds it will; infinite where it never will.
+
+    `amount` is what it would take of the unit of `axis`, and `behind` how many came before. `str()` gives the words.
+    """
 
     wait_s: float
-    reason: str
+    whose: str
+    axis: "_Axis"
+    amount: int
+    behind: int
+
+    def __str__(self) -> str:
+        behind = f", behind {self.behind} that came before" if self.behind else ""
+        return f"{self.whose} {self.axis.words(self.amount, self.wait_s)}{behind}"
 
 
 class _Axis(Protocol):
@@ -143,7 +153,8 @@ class Allowance:
     """The counts of one provider (all its models together) or of one model, and the limits that they must keep.
 
     Counts are kept whatever the limits are, so that other limits can be held against them at any time. `known_room` is
-    the room when it was last measured, None since something changed: time alone only adds to it.
+    the room when it was last measured, None since something changed: time alone only adds to it. `told` is what was
+    last said of it and to which question, None since something changed.
     """
 
     def __init__(self, name: str, limits: LimitSettings, lease_s: float) -> None:
@@ -157,6 +168,7 @@ class Allowance:
         self.known_room: Amounts | None = None
         self._asked: tuple[Amounts, Amounts, float] | None = None
         self._shortage: Shortage | None = None
+        self.told: tuple[Any, ...] | None = None
         self.adopt(limits, lease_s)
 
     def adopt(self, limits: LimitSettings, lease_s: float) -> None:
@@ -197,13 +209,12 @@ class Allowance:
         if tightest is None:
             self.room(now, wall)
             return None
-        behind = f", behind {ahead[REQUESTS]} that came before" if ahead[REQUESTS] else ""
-        return Shortage(longest_s, f"{self._whose} {tightest.words(mine[tightest.unit], longest_s)}{behind}")
+        return Shortage(longest_s, self._whose, tightest, mine[tightest.unit], ahead[REQUESTS])
 
     def changed(self) -> None:
         """Something was counted or corrected, or the limits changed."""
         self.known_room = None if self.axes else _UNLIMITED
-        self._asked = None
+        self._asked = self.told = None
 
     def needs_price(self) -> str | None:
         """Why nothing may be sent whose price is not known; None where that does not matter."""
@@ -272,7 +283,7 @@ def _no_room(limit: int, unit: int, period: str, amount: int, wait_s: float) -> 
     whole = f"{_amount(limit, unit)} a {period}"
     if wait_s == math.inf:
         return f"{whole} {_are(limit, unit)} less than the {_amount(amount, unit)} that it would take"
-    if unit == REQUESTS:
+    if unit == REQUESTS or amount <= 1:
         return f"{whole} {_are(limit, unit)} used up"
     return f"{whole} {'leaves' if unit == NANODOLLARS else 'leave'} no room for about {_amount(amount, unit)} more"
 

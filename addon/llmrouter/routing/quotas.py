@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from llmrouter.errors import Outcome
 from llmrouter.replies import Usage
 from llmrouter.routing.allowances import NANODOLLARS_PER_USD, UNLIMITED, Allowance, Booking, Shortage
+from llmrouter.routing.gates import Reason
 from llmrouter.routing.waiting import Ticket
 from llmrouter.routing.windows import Amounts, Period
 from llmrouter.settings.model import LimitSettings, Settings
@@ -47,11 +48,16 @@ class QuotaState(StrEnum):
 
 class QuotaVerdict(NamedTuple):
     """Whether a request fits. `wait_s` is how long until it does, by estimate where places are waited for, and
-    infinite under `NEVER`; `reason` is why not, in words for the decision record."""
+    infinite under `NEVER`; `why` not is put in words where somebody reads them."""
 
     state: QuotaState
     wait_s: float = 0.0
-    reason: str = ""
+    why: Reason = ""
+
+    @property
+    def reason(self) -> str:
+        """Why not, in words for the decision record."""
+        return str(self.why)
 
 
 FREE = QuotaVerdict(QuotaState.FREE)
@@ -144,6 +150,35 @@ class QuotaBook:
         """Whether any limit holds for a target."""
         return target.key in self._accounts
 
+    def glance(self, target: Target, tokens: float, usd: float | None, now: float, wall: float) -> QuotaVerdict | None:
+        """`check` for a request of about so much, where it is clear at a glance: there is ample room, or none at all.
+
+        None where `check` has to say.
+        """
+        account = self._accounts.get(target.key)
+        if account is None:
+            return FREE
+        if usd is None and account.needs_price is not None:
+            return None
+        nanodollars = 0.0 if usd is None else usd * NANODOLLARS_PER_USD
+        for allowance in account.allowances:
+            if allowance.axes:
+                room = allowance.known_room
+                if (
+                    room is None
+                    or allowance.line.total[0]
+                    or room[0] < 1
+                    or room[1] <= tokens
+                    or room[2] <= nanodollars
+                ):
+                    is_possible = tokens < account.most[1] and nanodollars < account.most[2]
+                    return (
+                        _used_up(allowance, account.max_wait_s, (now, wall), is_paid=nanodollars > 0)
+                        if is_possible
+                        else None
+                    )
+        return FREE
+
     def check(self, target: Target, ask: Ask, now: float, wall: float, ticket: Ticket | None = None) -> QuotaVerdict:
         """Whether a request fits now, behind all that wait already; takes nothing.
 
@@ -160,17 +195,18 @@ class QuotaBook:
         found = _tightest(account, amounts, now, wall, ticket)
         if found is None:
             return FREE
-        (wait_s, reason), allowance = found
+        shortage, allowance = found
+        wait_s = shortage.wait_s
         if wait_s == math.inf:
-            return QuotaVerdict(QuotaState.NEVER, wait_s, reason)
+            return QuotaVerdict(QuotaState.NEVER, wait_s, shortage)
         wait_s = max(wait_s, _SHORTEST_WAIT_S)
         patience_s = account.max_wait_s if ticket is None else ticket.gives_up_at - now
         stands_there = ticket is not None and ticket.line is allowance.line
         if wait_s > patience_s or (allowance.line.is_full and not stands_there):
-            return QuotaVerdict(QuotaState.USED_UP, wait_s, reason)
+            return QuotaVerdict(QuotaState.USED_UP, wait_s, shortage)
         if ticket is not None:
             allowance.line.join(ticket)
-        return QuotaVerdict(QuotaState.WAIT, wait_s, reason)
+        return QuotaVerdict(QuotaState.WAIT, wait_s, shortage)
 
     def join(self, target: Target, ask: Ask, now: float, wall: float) -> Ticket | None:
         """A place in line, for at most as long as `max_wait_seconds` of the limits says.
@@ -346,6 +382,20 @@ def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:
         if room is None or room[0] < requests or room[1] < tokens or room[2] < nanodollars or allowance.line.total[0]:
             return False
     return True
+
+
+def _used_up(
+    allowance: Allowance, patience_s: float, moment: tuple[float, float], *, is_paid: bool
+) -> QuotaVerdict | None:
+    """The verdict on any request, however small, where there is no room for one; a plan asks it of many targets."""
+    told, ahead = allowance.told, allowance.line.total
+    if told is None or told[0] != moment[0] or told[1] != patience_s or told[2] is not is_paid or told[3] != ahead:
+        verdict, shortage = None, allowance.shortage((1, 1, int(is_paid)), ahead, *moment)
+        if shortage is not None and shortage.wait_s > patience_s:
+            verdict = QuotaVerdict(QuotaState.USED_UP, max(shortage.wait_s, _SHORTEST_WAIT_S), shortage)
+        allowance.told = told = moment[0], patience_s, is_paid, ahead, verdict
+    found: QuotaVerdict | None = told[4]
+    return found
 
 
 def _tightest(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrouter.endpoints.responses.whole import response_of
@@ -45,7 +45,7 @@ def cut(draw: st.DrawFn, text: str) -> list[str]:
 
 def interleaved(draw: st.DrawFn, rows: list[list[Piece]]) -> list[Piece]:
     """The pieces of all rows, each row in its order, and no row before the one above it has begun."""
-    rows, pieces, begun = [list(row) for row in rows], [], 1
+    rows, pieces, begun = [list(row) for row in rows], [], 0
     while any(rows):
         going = [number for number, row in enumerate(rows[:begun]) if row]
         if begun < len(rows):
@@ -60,12 +60,14 @@ def joined(draw: st.DrawFn, pieces: list[Piece], reason: str) -> list[Piece]:
     """Chunks with these pieces; neighbours of different kinds may share one, and the last may have the end."""
     deltas: list[Piece] = []
     for piece in pieces:
-        if deltas and not deltas[-1].keys() & piece.keys() and draw(st.booleans()):
+        shares = draw(st.booleans())
+        if shares and deltas and not deltas[-1].keys() & piece.keys():
             deltas[-1] = deltas[-1] | piece
         else:
             deltas.append(piece)
     chunks = [delta(**members) for members in deltas]
-    if chunks and draw(st.booleans()):
+    has_end = draw(st.booleans())
+    if chunks and has_end:
         return [*chunks[:-1], delta(reason, **deltas[-1])]
     return [*chunks, delta(reason)]
 
@@ -101,6 +103,7 @@ def without_status(response: dict[str, Any]) -> dict[str, Any]:
     return response | {"output": [{**item, "status": None} for item in response["output"]]}
 
 
+@settings(deadline=None)
 @given(chunkings())
 def test_any_chunking_comes_to_the_same_response(case: tuple[Said, list[Piece]]) -> None:
     said, chunks = case

@@ -277,6 +277,7 @@ CUT = [("length", "max_output_tokens"), ("content_filter", "content_filter")]
         ([delta(reasoning="Hm"), delta(content="Hi")], ["completed", "incomplete"]),
         ([delta(content="Hi"), delta(tool_calls=[call(0, "c", "f", "{")])], ["completed", "incomplete"]),
         ([delta(tool_calls=[call(0, "a", "f", "{}"), call(1, "b", "f", "{")])], ["completed", "incomplete"]),
+        ([delta(tool_calls=[call(0, "a", "f"), call(1, "b", "f", "{"), call(0)])], ["completed", "incomplete"]),
         ([], []),
     ],
 )

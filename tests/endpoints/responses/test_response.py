@@ -1,5 +1,6 @@
 """The response object: what it repeats of its request, and what a whole chat completion becomes."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
 from llmrouter.endpoints.responses.failures import error_code
+from llmrouter.endpoints.responses.request import custom_tools, echoed, parse
 from llmrouter.endpoints.responses.response import response_object, usage_of
 from llmrouter.endpoints.responses.whole import response_of
 from llmrouter.errors import InvalidRequest, NoAnswer, NoTarget, RelayedError, RouterError, StreamBroken
@@ -96,6 +98,24 @@ FORMAT = {"type": "json_schema", "name": "n", "schema": {"type": "object"}}
 )
 def test_what_the_request_said_is_repeated(name: str, sent: Any, told: Any) -> None:
     assert responding(**{name: sent})[name] == told
+
+
+def test_what_was_read_of_a_request_is_repeated() -> None:
+    sent = {
+        "model": "fast",
+        "input": "Hi",
+        "instructions": None,
+        "metadata": {"a": "b"},
+        "reasoning": {"effort": "low"},
+        "text": {"format": FORMAT},
+        "tools": [TOOL, {"type": "custom", "name": "shell"}],
+        "temperature": 0.5,
+    }
+    request = parse(json.dumps(sent).encode(), "fast")
+    expected = {**sent, "reasoning": {"effort": "low", "summary": None}}
+    del expected["input"]
+    assert responding(**echoed(request)) == responding() | expected
+    assert custom_tools(request) == {"shell"}
 
 
 def test_other_members_of_the_request_are_not_repeated() -> None:

@@ -206,8 +206,8 @@ class EventStream:
         call.name = call.name or _text(inner, "name")
         piece = _text(inner, "input" if isinstance(custom, dict) else "arguments")
         if call.item is not None:
-            self._latest = call.item
-            return call.item.add(piece) if piece else []
+            self._latest = call.item if piece else self._latest
+            return call.item.add(piece)
         call.early.append(piece)
         return self._begin_call(call) if call.name else []
 
@@ -223,8 +223,7 @@ class EventStream:
         self._items.append(call.item)
         self._latest = call.item
         told += call.item.begin()
-        early = "".join(call.early)
-        return told + call.item.add(early) if early else told
+        return told + call.item.add("".join(call.early))
 
 
 def _text(members: Mapping[str, Any], name: str) -> str:

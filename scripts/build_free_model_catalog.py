@@ -11,14 +11,13 @@ Exit code: 0 all answered; 1 some failed, and the file was written; 2 none answe
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from llmrouter.brands import BRANDS
+from llmrouter.cli.progress import progress
 from llmrouter.discovery.asking import ask_providers
 from llmrouter.discovery.builder import Answer, Choice, build_index, chosen_offers, kept_offers
 from llmrouter.discovery.curation import Curation, CurationError, load_curation
@@ -95,22 +94,6 @@ def write(output: Path, text: bytes) -> None:
     new = output.with_name(output.name + ".new")
     new.write_bytes(text)
     new.replace(output)
-
-
-@contextmanager
-def progress(total: int) -> Iterator[Callable[[Answer], None]]:
-    """A bar while providers are asked, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield lambda answer: None
-        return
-    with click.progressbar(
-        length=total, label="Asking providers", file=sys.stderr, item_show_func=lambda name: name or ""
-    ) as bar:
-
-        def step(answer: Answer) -> None:
-            bar.update(1, answer.provider)
-
-        yield step
 
 
 if __name__ == "__main__":

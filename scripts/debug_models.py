@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from llmrouter.brands import BRANDS
+from llmrouter.cli.progress import progress
 from llmrouter.discovery.asking import ask_providers
 from llmrouter.discovery.builder import Answer, Choice, build_index
 from llmrouter.discovery.curation import Curation, CurationError, load_curation
@@ -41,7 +42,8 @@ def main(as_json: bool, full: bool, include_paid: bool, providers: str | None, t
         curation = load_curation(CURATION) if CURATION.exists() else Curation()
     except (UnknownProvider, CurationError) as error:
         raise click.UsageError(str(error)) from error
-    answers = asyncio.run(ask_providers(names, BRANDS, os.environ, timeout))
+    with progress(len(names)) as step:
+        answers = asyncio.run(ask_providers(names, BRANDS, os.environ, timeout, step))
     index = build_index(answers, None, Choice(curation, include_paid), datetime.now(UTC))
     shown = [model for model in index.models if full or is_enabled(model, names)]
     if as_json:

@@ -42,8 +42,11 @@ def secret_for(settings: CacheSettings, environ: Mapping[str, str], folder: Path
 
     Routers on several machines that share a Redis need the same one, from the environment.
     """
-    if settings.backend == "memory":
-        return secrets.token_bytes(SECRET_BYTES)
+    return secrets.token_bytes(SECRET_BYTES) if settings.backend == "memory" else lasting_secret(environ, folder)
+
+
+def lasting_secret(environ: Mapping[str, str], folder: Path) -> bytes:
+    """What keys the hashes of callers in all that outlives this process."""
     if given := environ.get(SECRET_VARIABLE, "").strip():
         return blake2b(given.encode(), digest_size=SECRET_BYTES).digest()
     return read_or_make_secret(folder / SECRET_FILE)

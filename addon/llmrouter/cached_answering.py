@@ -117,7 +117,7 @@ class CachedAnswering:
             whole = as_json(entry, id=None if call.endpoint is Endpoint.EMBEDDINGS else id, model=call.model)
             reply = Reply(whole, entry.usage)
         record.decision.cache, record.decision.age_s = use, age_s
-        record.account(entry.target, entry.usage, 0.0)
+        record.account(entry.target, entry.usage)
         answer = record.answer(self._targets[entry.target])
         answer.headers["age"] = str(int(age_s))
         record.add_money(answer.headers)
@@ -288,7 +288,7 @@ class CachedAnswering:
         if not flight.is_whole:
             record.end("broken", 200, "the shared answer broke off")
             return
-        record.account(target.key, None if flight.result is None else flight.result.usage, 0.0)
+        record.account(target.key, None if flight.result is None else flight.result.usage)
         record.end("answered", 200)
 
     # What is kept from now on

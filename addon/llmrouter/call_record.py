@@ -55,14 +55,23 @@ class CallRecord:
         self._observers = observers
         self._ended = False
 
-    def account(self, target_key: str, usage: Usage | None, cost_usd: float | None) -> None:
-        """Who answered, what it used and cost (None where that is not known), and what that saved."""
+    def account(self, target_key: str, usage: Usage | None) -> None:
+        """Who answered, what that used, what all attempts cost by now, and what was saved."""
         decision = self.decision
-        decision.answered_by, decision.usage, decision.cost_usd = target_key, usage, cost_usd
-        if usage is not None and cost_usd is not None:
+        decision.answered_by, decision.usage = target_key, usage
+        self._add_up()
+        if usage is not None and decision.cost_usd is not None:
             baseline = self.prices.baseline(self.call.model)
             if baseline is not None:
-                decision.saved_usd = baseline.cost_usd(usage, decision.at) - cost_usd
+                decision.saved_usd = baseline.cost_usd(usage, decision.at) - decision.cost_usd
+
+    def _add_up(self) -> None:
+        """What all attempts cost; of a call that nobody answered that is not known where none of them says."""
+        decision, attempts = self.decision, self.decision.attempts
+        if decision.answered_by is None and not any(one.cost_usd is not None or one.is_unpriced for one in attempts):
+            return
+        decision.known_cost_usd = sum(attempt.cost_usd or 0.0 for attempt in attempts)
+        decision.cost_usd = None if any(one.is_unpriced for one in attempts) else decision.known_cost_usd
 
     def answer(self, target: Target, request: UpstreamRequest | None = None) -> Answer:
         """The beginning of an answer, with the headers that are known by now."""
@@ -76,6 +85,8 @@ class CallRecord:
         headers = self._headers() | dict(chat.headers_for(stream=False)) | {"x-should-retry": "false"}
         if error.retry_after_s is not None:
             headers["retry-after"] = str(max(1, -int(-error.retry_after_s // 1)))
+        self._add_up()
+        self.add_money(headers)
         self.end("failed", error.status, error.message)
         return Answer(error.status, headers, self.decision, error=error)
 
@@ -87,6 +98,8 @@ class CallRecord:
         decision = self.decision
         decision.result = "client_gone" if self.is_abandoned else result
         decision.status, decision.error = status, error
+        if decision.answered_by is None:
+            self._add_up()
         decision.seconds = self.now() - self.started
         for observer in self._observers:
             try:
@@ -99,7 +112,7 @@ class CallRecord:
         return sum(attempt.outcome != Outcome.NOT_TRANSLATABLE for attempt in self.decision.attempts)
 
     def add_money(self, headers: dict[str, str]) -> None:
-        """What the answer cost and saved, once that is known."""
+        """What the call cost and saved, once that is known."""
         if self.decision.cost_usd is not None:
             headers["x-llmrouter-cost-usd"] = _dollars(self.decision.cost_usd)
         if self.decision.saved_usd is not None:

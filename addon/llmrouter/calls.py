@@ -13,6 +13,10 @@ _split_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _split_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
+# To hash all of a long text takes as long as to plan for it, and only an estimate rests on it.
+_LONG_TEXT, _TEXT_END, _TEXT_STEP = 16_384, 2_048, 64
+
+
 class Endpoint(StrEnum):
     """An OpenAI operation that the router answers itself."""
 
@@ -109,6 +113,10 @@ class Beginning(NamedTuple):
     characters: int
 
 
+type Part = memoryview | tuple[str, ...]
+"""A message or another part of a prompt: its JSON text, or its strings where they say all that it says."""
+
+
 class Beginnings:
     """The beginnings of a prompt, shortest first, found when they are first asked for; the last one is all of it.
 
@@ -117,7 +125,7 @@ class Beginnings:
 
     __slots__ = ("_found", "_parts")
 
-    def __init__(self, parts: Callable[[], Iterable[memoryview]] = tuple) -> None:
+    def __init__(self, parts: Callable[[], Iterable[Part]] = tuple) -> None:
         self._parts = parts
         self._found: tuple[Beginning, ...] | None = None
 
@@ -127,10 +135,19 @@ class Beginnings:
         if self._found is None:
             found, digest, characters = [], 0, 0
             for part in self._parts():
-                digest, characters = hash((digest, bytes(part))), characters + len(part)
+                texts = (bytes(part),) if isinstance(part, memoryview) else part
+                digest = hash((digest, *map(_told, texts)))
+                characters += sum(map(len, texts))
                 found.append(Beginning(digest, characters))
             self._found = tuple(found)
         return self._found
+
+
+def _told(text: bytes | str) -> object:
+    """What tells a text from others; a long one by its length, its ends and every 64th character of it."""
+    if len(text) <= _LONG_TEXT:
+        return text
+    return len(text), text[:_TEXT_END], text[-_TEXT_END:], text[::_TEXT_STEP]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +182,13 @@ class Preferences:
     max_cost_usd: float | None = None
 
 
+class MediaTokens(NamedTuple):
+    """What pictures, sound and files in a prompt count for: no more than a guess, and the least that they come to."""
+
+    guess: int
+    least: int
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request of a client, checked.
@@ -172,8 +196,9 @@ class Call:
     `body` is the OpenAI JSON as it was sent. `members` are the names of its members that ask for something: not null,
     and not what OpenAI does anyway; `tool_choice:forced` and `reasoning_effort:none` stand for these values, and
     `tools` for `functions`, too.
-    `input_characters` is the length of the prompt's JSON text without media, for estimates; `max_output_tokens` is the
-    client's own limit. `beginnings` are what a provider may still have of the prompt from an earlier turn.
+    `input_characters` is the length of the prompt's JSON text without media, for estimates, and `media` what these are
+    guessed to count for, None where there are none; `max_output_tokens` is the client's own limit. `beginnings` are
+    what a provider may still have of the prompt from an earlier turn.
     """
 
     id: str
@@ -185,6 +210,7 @@ class Call:
     needs: frozenset[Need] = frozenset()
     members: frozenset[str] = frozenset()
     input_characters: int = 0
+    media: MediaTokens | None = None
     max_output_tokens: int | None = None
     caller: Caller = Caller()
     preferences: Preferences = Preferences()

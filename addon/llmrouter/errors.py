@@ -19,6 +19,8 @@ from typing import Any, ClassVar
 
 import orjson
 
+from llmrouter.replies import Usage
+
 
 class RouterError(Exception):
     """An error in OpenAI's shape, for the client."""
@@ -120,6 +122,15 @@ class InternalError(RouterError):
     code = "llmrouter_internal_error"
 
 
+class UpgradeRefused(RouterError):
+    """A client asked for another protocol that the router does not speak there."""
+
+    status = 426
+    type = "invalid_request_error"
+    code = "upgrade_refused"
+    metric = "upgrade_refused"
+
+
 class StateUnavailable(RouterError):
     """What the router keeps for clients cannot be read or written now."""
 
@@ -162,7 +173,8 @@ class AttemptFailed(Exception):
 
     `message` is safe to show (no keys). `status` is the provider's HTTP status where it gave one; `error` its own
     error in OpenAI's shape, for the rows that hand it on; `retry_after_s` how long it asked to be left alone;
-    `member` the one of the call that it does not take.
+    `member` the one of the call that it does not take. `usage` is what an answer used that is no use, and `is_answer`
+    tells that there was one, so that it is paid for.
     """
 
     outcome: Outcome
@@ -171,6 +183,8 @@ class AttemptFailed(Exception):
     error: dict[str, Any] | None = None
     retry_after_s: float | None = None
     member: str | None = None
+    usage: Usage | None = None
+    is_answer: bool = False
 
     def __str__(self) -> str:
         return self.message

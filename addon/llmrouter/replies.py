@@ -12,6 +12,7 @@ class Usage:
     """Tokens of one answer, counted as OpenAI counts.
 
     Tokens read from and written to the provider's prompt cache are part of the input, reasoning is part of the output.
+    `cost_usd` is what the provider says that it charges, None where it does not say.
     """
 
     input_tokens: int
@@ -19,6 +20,7 @@ class Usage:
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     cache_write_tokens: int = 0
+    cost_usd: float | None = None
 
     @classmethod
     def from_openai(cls, usage: Any) -> Self | None:

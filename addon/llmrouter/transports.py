@@ -14,9 +14,10 @@ from llmrouter.providers import echo, failures, formats
 from llmrouter.providers.completions import without_native
 from llmrouter.providers.formats import Dialogue
 from llmrouter.providers.rate_limits import Headroom, headroom
+from llmrouter.providers.told_usage import usage_told
 from llmrouter.providers.turn_memory import TurnMemory
 from llmrouter.providers.wire import Job, Translation, UpstreamRequest
-from llmrouter.replies import Chunk, Reply
+from llmrouter.replies import Chunk, Reply, Usage
 from llmrouter.targets import Target
 from llmrouter.tasks import spawn
 from llmrouter.upstream import Upstream, UpstreamReply
@@ -31,7 +32,8 @@ class Attempt:
 
     `content_due` is when the first content must have come. `unsupported` are members of the call that the target has
     refused before. `request` is what was sent, and `changes` in what it differs from what the client asked, for the
-    record and for mitmweb; `headroom` is what the provider says is left of its limits.
+    record and for mitmweb; `headroom` is what the provider says is left of its limits, `usage` what a stream told by
+    the time at which it ended, however that was.
     """
 
     target: Target
@@ -42,6 +44,7 @@ class Attempt:
     headroom: Headroom | None = None
     request: UpstreamRequest | None = None
     first_content_s: float | None = None
+    usage: Usage | None = None
 
 
 class Transport(Protocol):
@@ -75,12 +78,12 @@ class HttpTransport:
         """The answer's chunks as the provider sends them."""
         dialogue = self._translate(call, attempt)
         reply = await self._send(dialogue.translation, attempt)
-        is_finished = False
+        is_finished, decoder = False, dialogue.decoder()
         try:
             if "json" in reply.headers.get("content-type", ""):
-                dialogue.read_reply(await reply.read_all(self._patience(attempt)))
-                raise AttemptFailed(Outcome.BAD_REPLY, "a stream was asked for, and a whole reply came")
-            decoder = dialogue.decoder()
+                whole = dialogue.read_reply(await reply.read_all(self._patience(attempt)))
+                message = "a stream was asked for, and a whole reply came"
+                raise AttemptFailed(Outcome.BAD_REPLY, message, usage=whole.usage, is_answer=True)
             while not is_finished:
                 waits_for_content = attempt.first_content_s is None and not decoder.is_holding
                 data = await reply.read_some(self._patience(attempt) if waits_for_content else None)
@@ -91,6 +94,7 @@ class HttpTransport:
                 if chunks:
                     yield chunks
         finally:
+            attempt.usage = decoder.usage
             if is_finished:
                 # The last bytes of the transfer follow `[DONE]`: read them, and the connection can be used again.
                 spawn(_read_rest(reply), "reading the end of a stream")
@@ -113,6 +117,7 @@ class HttpTransport:
             body = await reply.read_all(self._patience(attempt), _MAX_ERROR_BYTES)
         now = self._clock.wall()
         failure = failures.classify(reply.status, reply.headers, body, now, members=translation.members)
+        failure.usage = usage_told(body, attempt.target.dialect)
         raise without_native(failure) if NATIVE_TEXT in translation.members else failure
 
     def _patience(self, attempt: Attempt) -> float:

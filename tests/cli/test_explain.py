@@ -22,7 +22,9 @@ CONFIG = """
 providers:
   - name: cheap
     type: groq
-    models: [{id: small, serves: ["gpt-4o"], price: {input: 1, output: 2}, context_window: 100}]
+    models:
+      - {id: small, serves: ["gpt-4o"], price: {input: 1, output: 2}, context_window: 100,
+         capabilities: [tools, vision]}
   - name: free
     type: ollama
     models: [{id: local, serves: ["gpt-4o"]}]
@@ -71,12 +73,13 @@ def test_what_the_last_run_kept_counts(config: str, tmp_path: Path) -> None:
     file = Path(config)
     kept, limits = (
         f"storage: {{url: 'sqlite:///{tmp_path}/kept.db'}}\n",
-        "limits: {rpd: 50, tpd: 9000}\n    models: [{id: small",
+        "limits: {rpd: 50, tpd: 9000}\n    models:",
     )
-    file.write_text(CONFIG.replace("models: [{id: small", limits) + kept)
+    file.write_text(CONFIG.replace("models:", limits, 1) + kept)
     small, local = target_of("cheap/small"), target_of("free/local")
     health, wall = HealthBook(), time.time()
     health.record(small, Outcome.SUCCESS, None, Answered(0.25, 2.0, 100, is_stream=False), 100.0)
+    health.record(small, Outcome.RATE_LIMITED, 0.001, None, 100.0)
     health.record(local, Outcome.RATE_LIMITED, 3600.0, None, 100.0)
     records, ledger = HealthRecords(tmp_path / "kept.db"), Ledger(tmp_path / "kept.db")
     records.save(health.snapshot(100.0), wall)
@@ -87,13 +90,67 @@ def test_what_the_last_run_kept_counts(config: str, tmp_path: Path) -> None:
 
     told = explained("--config", config, "--model", "gpt-4o", "--messages", "hi").output
     (row,) = rows_of(told)
-    assert "2.00 s" in row
-    assert "0%" in row
+    assert "2.00 s" in row and "rate limited" in told
+    assert "0%" in row and "50%" in row
     assert "30 requests, 8000 tokens" in row
     assert "free/local: it rests (rate limited) for" in told
     assert f"in sqlite:///{tmp_path}/kept.db." in told
     (one,) = json.loads(explained("--config", config, "--model", "gpt-4o", "--json").output)["candidates"]
-    assert (one["requests_left"], one["first_content_s"], one["error_rate"]) == (30, 2.0, 0.0)
+    assert (one["requests_left"], one["first_content_s"], one["error_rate"], one["limited_rate"]) == (30, 2.0, 0.0, 0.0)
+    assert "rate-limited" in told
+
+
+def test_what_is_in_says_why(config: str) -> None:
+    """And by what it stands where it stands."""
+    file = Path(config)
+    more = """
+  - {name: equal, type: ollama, models: [{id: m, serves: ["gpt-4o"], price: {input: 1, output: 2}}]}
+  - {name: later, type: ollama, priority: 20, models: [{id: m, serves: ["gpt-4o"], price: {input: 0, output: 0}}]}
+"""
+    file.write_text(CONFIG[: CONFIG.index("routes:")] + more)
+    told = explained("--config", config, "--model", "gpt-4o").output
+    reasons = told[told.index("Why in") :].splitlines()[1:5]
+    fits = "it can do all that is asked for, the prompt fits its window of 100 tokens"
+    unknown = "what it can do is not known, so it is tried, its window is not known"
+    assert reasons == [
+        f"  cheap/small: first of tier 10, by expected cost: $0.001009; {fits}",
+        "  equal/m: after cheap/small, by expected cost: $0.001009, the same as there, but it is declared later; "
+        + unknown,
+        f"  free/local: after equal/m, by expected cost: its price is not known, so it is last; {unknown}",
+        f"  later/m: first of tier 20, once all of tier 10 have failed, by expected cost: $0.000000; {unknown}",
+    ]
+    rows = json.loads(explained("--config", config, "--model", "gpt-4o", "--json").output)["candidates"]
+    assert [f"  {row['target']}: {row['why_in']}" for row in rows] == reasons
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("least_latency", "by latency: it was never measured"),
+        ("quality", "by quality, which is not known, then by expected cost: $0.001009"),
+        ("weighted", "by the weighted score of cost, latency, quality and failures"),
+        ("round_robin", "by whose turn it is"),
+    ],
+)
+def test_each_policy_says_by_what_it_ranks(config: str, policy: str, told: str) -> None:
+    assert told in explained("--config", config, "--model", "gpt-4o", "--policy", policy).output
+
+
+def test_the_headers_of_clients_as_options(config: str) -> None:
+    """One provider alone, and no more than so many dollars."""
+    told = explained("--config", config, "--model", "gpt-4o", "--provider", "free").output
+    assert "cheap/small: the client asked for provider free" in told
+    told = explained("--config", config, "--model", "gpt-4o", "--max-cost-usd", "0.001").output
+    assert "cheap/small: it would cost about $0.001009, and the client allows $0.001" in told
+    assert "free/local: its price is not known, and the client allows $0.001" in told
+
+
+def test_pictures_are_told_to_be_a_guess(config: str) -> None:
+    """It counts at every target."""
+    picture = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]}]
+    told = explained("--config", config, "--model", "gpt-4o", "--messages", json.dumps(picture)).output
+    assert "Pictures, sound and files are guessed to count for 765 tokens of the input, by OpenAI's rules" in told
+    assert all(int(row.split()[4]) > 765 for row in rows_of(told))
 
 
 def test_what_is_left_out_says_why(config: str, tmp_path: Path) -> None:

@@ -222,4 +222,6 @@ def test_without_a_configuration_the_prices_are_those_of_the_catalog(
         monkeypatch.setenv(name, "key")
     result = CliRunner().invoke(prices)
     assert result.exit_code == 0, result.output
-    assert "groq/" in result.output
+    free = [line for line in result.output.splitlines() if line.startswith("groq/")]
+    assert free and all("catalog: free" in line for line in free)
+    assert "configured" not in result.output

@@ -59,7 +59,10 @@ async def test_a_header_names_no_file_that_the_settings_do_not_name(folder: Path
         for name in ("theirs.py:ByName", f"{folder}/theirs.py:ByName", "mine.py:NotNamed", "./mine.py:ByName"):
             told = await router.ask(preferences=Preferences(policy=name))
             assert told.answer.status == 400
-            assert told.json["error"]["message"].startswith("'x-llmrouter-policy' names no policy: ")
+            message = told.json["error"]["message"]
+            assert message.startswith("'x-llmrouter-policy' names no policy: ")
+            assert ".py" not in message.removeprefix(f"'x-llmrouter-policy' names no policy: {name!r}.")
+            assert "least_cost" in message and "classes of the owner's own" in message
 
 
 async def test_a_failure_is_answered_by_the_cheapest_counted_and_recorded(folder: Path) -> None:

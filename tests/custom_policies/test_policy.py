@@ -224,3 +224,22 @@ def test_the_example_that_ships_works() -> None:
     assert ordered == ["dear", "unpriced"]
     short = FACTS._replace(output_tokens=100, stream=False)
     assert [c.target.provider for c in own.order(short, given)] == ["small", "slow", "dear", "unpriced"]
+
+
+def test_all_tiers_of_a_call_share_one_patience() -> None:
+    asked: list[int] = []
+
+    def takes_four_seconds(_: CallFacts, given: tuple[Candidate, ...]) -> Sequence[Candidate]:
+        asked.append(given[0].target.priority)
+        under_test.now += 4.0
+        return given
+
+    under_test = UnderTest(takes_four_seconds, patience_s=10.0)
+    tiers = [echo(f"tier{number}", priority=number) for number in range(6)]
+    router = router_of(*tiers, policy="mine.py:Mine", custom={"mine.py:Mine": under_test.policy})
+    plan = router.plan(call_of(), 0, 0)
+    assert (asked, under_test.now) == ([0, 1, 2], 12.0), "the rest is not begun"
+    assert plan.policy_failure == "it took longer than 10 s"
+    assert len(plan.targets) == 6
+    router.plan(call_of(), 0, 0)
+    assert asked == [0, 1, 2, 0, 1, 2], "the next call has a patience of its own"

@@ -10,7 +10,7 @@ from llmrouter.brands import BRANDS
 from llmrouter.calls import Need
 from llmrouter.discovery.canonical import canonical_name
 from llmrouter.discovery.index_source import shipped_index
-from llmrouter.discovery.model_index import MAX_BYTES, ModelIndexError, encode_index, parse_index
+from llmrouter.discovery.model_index import MAX_BYTES, MOST_MODELS, ModelIndexError, encode_index, parse_index
 from llmrouter.discovery.places import DEFAULT_PROVIDERS
 
 OFFER = {"provider": "groq", "id": "a/m", "free": True}
@@ -48,6 +48,7 @@ def test_what_is_written_is_read() -> None:
         (b"[]", "object"),
         (b"\xff", "no JSON"),
         (b" " * (MAX_BYTES + 1), "bytes"),
+        (orjson.dumps(INDEX | {"models": [{}] * (MOST_MODELS + 1)}), "has 10001 models, and 10000 are the most"),
         (orjson.dumps(INDEX | {"version": 2}), "version"),
         (orjson.dumps(INDEX | {"generated_at": "2026-11-23T00:00:00"}), "generated_at"),
         (orjson.dumps(INDEX | {"generated_at": 1}), "generated_at"),

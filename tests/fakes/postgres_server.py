@@ -1,4 +1,4 @@
-"""A real PostgreSQL on loopback, that keeps its files in a folder of the tests and can be stopped and started again."""
+"""A real PostgreSQL on loopback, which can be stopped and started again."""
 
 import os
 import pwd
@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,8 +20,9 @@ _START_S = 30
 class PostgresServer:
     """`postgres` on a port of its own, with the user `postgres` and no password."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
+        # Not in pytest's own folders, which nobody else may enter: PostgreSQL refuses to run as root.
+        self._folder = Path(tempfile.mkdtemp(prefix="postgres-of-tests-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
         with socket.socket() as probe:
@@ -54,6 +56,11 @@ class PostgresServer:
             self._process.wait()
         self._process = None
 
+    def remove(self) -> None:
+        """Ends it, and removes its files."""
+        self.stop()
+        shutil.rmtree(self._folder)
+
     def new_database(self) -> str:
         """The URL of an empty database."""
         self._databases += 1
@@ -62,13 +69,8 @@ class PostgresServer:
         return self.url.removesuffix("postgres") + f"test{self._databases}"
 
     def _make(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         if os.getuid() == 0:
-            # PostgreSQL refuses to run as root, and its user has to reach the folder.
             shutil.chown(self._folder, _USER, _USER)
-            for above in self._folder.parents:
-                if not above.stat().st_mode & 0o001:
-                    above.chmod(above.stat().st_mode | 0o011)
         made = _begin("initdb", "-D", str(self._folder), "-U", _USER, "-A", "trust", "--no-sync")
         assert made.wait() == 0, "initdb failed"
 

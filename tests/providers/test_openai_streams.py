@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletionChunk
 from llmrouter.errors import AttemptFailed, Outcome
 from llmrouter.providers.openai_compatible.stream import StreamDecoder
 from llmrouter.replies import Chunk, Usage
-from tests.providers.samples import call_of, chunk_json, job_of, sse
+from tests.providers.samples import call_of, chunk_json, job_of, sse, target_of
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 ROLE = chunk_json({"role": "assistant", "content": ""})
@@ -252,6 +252,36 @@ def test_openrouters_usage_chunk_with_an_empty_delta_becomes_one_without_choices
     *shown, end = visible(decode(sse(ROLE, HELLO, STOP, last), include_usage=True))
     assert shown == renamed(ROLE, HELLO, STOP)
     assert (end["choices"], end["id"], end["usage"]["total_tokens"]) == ([], "c1", 5)
+
+
+MONEY: dict[str, tuple[dict[str, Any], str, float | None]] = {
+    "OpenRouter's own": ({"cost": 0.0125}, "openrouter", 0.0125),
+    "free": ({"cost": 0}, "openrouter", 0.0),
+    "with a key of one's own": (
+        {"cost": 0.001, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.02}}, "openrouter", 0.021,
+    ),
+    "what the model costs elsewhere is not told": ({"cost": 0.001, "is_byok": True}, "openrouter", None),
+    "xAI's ticks": ({"cost_in_usd_ticks": 37_756_000}, "openai_compatible", 0.0037756),
+    "money of a provider that nobody knows": ({"cost": 12}, "openai_compatible", None),
+    "nonsense": ({"cost": "much"}, "openrouter", None),
+    "less than nothing": ({"cost": -1}, "openrouter", None),
+    "true": ({"cost": True}, "openrouter", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("told", "brand", "cost_usd"), MONEY.values(), ids=MONEY)
+@pytest.mark.parametrize("place", ["alone", "with the last choice"])
+def test_the_cost_that_a_provider_tells(told: dict[str, Any], brand: str, cost_usd: float | None, place: str) -> None:
+    """Wherever it stands, it is read, and a client that asked for the usage sees it."""
+    usage = USAGE | told
+    events = [STOP, {**USAGE_ONLY, "usage": usage}] if place == "alone" else [{**STOP, "usage": usage}]
+    decoder = StreamDecoder(job_of(call_of(True), target_of(brand)))
+    chunks = decoder.feed(sse(ROLE, HELLO, *events, "[DONE]"))
+    (read,) = [chunk.usage for chunk in chunks if chunk.usage is not None]
+    assert decoder.usage == read
+    assert (read.input_tokens, read.output_tokens) == (3, 2)
+    assert read.cost_usd == pytest.approx(cost_usd)
+    assert visible(chunks)[-1]["usage"].items() >= told.items()
 
 
 def test_usage_beside_content_or_the_end_is_told_once_and_last() -> None:

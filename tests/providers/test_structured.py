@@ -171,12 +171,15 @@ class Told:
 
     done = False
     is_holding = False
+    usage: Usage | None = None
 
     def __init__(self, *batches: list[Chunk]) -> None:
         self._batches = list(batches)
 
     def feed(self, data: bytes) -> list[Chunk]:
-        return self._batches.pop(0)
+        chunks = self._batches.pop(0)
+        self.usage = next((chunk.usage for chunk in chunks if chunk.usage is not None), self.usage)
+        return chunks
 
     def finish(self) -> list[Chunk]:
         return self._batches.pop(0) if self._batches else []
@@ -201,9 +204,19 @@ def test_a_stream_is_held_back_until_it_is_whole() -> None:
 
 def test_a_stream_that_does_not_fit_fails_before_anything_of_it_is_content() -> None:
     writer = ChunkWriter(call_of(), 1)
-    decoder = ValidatedDecoder(Told([writer.text("Sure!"), writer.end("stop")]), NUMBER)
-    with pytest.raises(AttemptFailed):
+    decoder = ValidatedDecoder(Told([writer.text("Sure!"), writer.end("stop")], [writer.usage(Usage(3, 2))]), NUMBER)
+    assert decoder.feed(b"") == []
+    with pytest.raises(AttemptFailed) as caught:
         decoder.feed(b"")
+    assert caught.value.is_answer and decoder.usage == Usage(3, 2)
+
+
+def test_a_stream_that_does_not_fit_and_tells_no_usage_fails_at_its_end() -> None:
+    writer = ChunkWriter(call_of(), 1)
+    decoder = ValidatedDecoder(Told([writer.text("Sure!"), writer.end("stop")]), NUMBER)
+    assert decoder.feed(b"") == []
+    with pytest.raises(AttemptFailed, match="did not give any"):
+        decoder.finish()
 
 
 def test_a_stream_that_was_cut_by_its_length_is_given_as_it_is() -> None:

@@ -281,3 +281,58 @@ def test_at_most_one_probe_is_under_way_among_requests_that_end_in_any_order(
             verdicts = {"success": breaker.record_success, "failure": breaker.record_failure}
             verdicts.get(action, breaker.release)(now, began)
         assert sum(is_probe for _, is_probe in running) <= 1
+
+
+def restarted(breaker: Breaker, now: float, away_s: float, row: dict[str, float] | None = None) -> Breaker:
+    """The breaker of the next run, whose clock begins at 1000."""
+    fresh = Breaker(THREE_IN_A_ROW)
+    fresh.restore(breaker.to_row(now) if row is None else row, away_s, 1000)
+    return fresh
+
+
+def test_a_restart_forgets_neither_that_it_is_half_open_nor_how_long_it_rests_by_now() -> None:
+    breaker = opened()
+    for probed_at in (30, 90):
+        assert breaker.try_acquire(probed_at)
+        breaker.record_failure(probed_at)
+    fresh = restarted(breaker, 100, 10)
+    assert (fresh.state(1000), fresh.opens_again_in(1000)) == (OPEN, 100)
+    assert fresh.state(1100) is HALF_OPEN
+    assert fresh.try_acquire(1100)
+    assert not fresh.try_acquire(1100), "one probe at a time"
+    fresh.record_failure(1100)
+    assert fresh.opens_again_in(1100) == 240, "it went on growing"
+
+
+@pytest.mark.parametrize("is_probed", [False, True])
+def test_one_that_was_half_open_lets_one_probe_through_after_a_restart(is_probed: bool) -> None:
+    breaker = opened()
+    if is_probed:
+        assert breaker.try_acquire(40)
+    fresh = restarted(breaker, 41, 5)
+    assert fresh.state(1000) is HALF_OPEN
+    assert [fresh.try_acquire(1000), fresh.try_acquire(1000)] == [True, False]
+    fresh.record_failure(1001)
+    assert fresh.opens_again_in(1001) == 60
+
+
+def test_a_closed_one_has_nothing_to_keep_and_an_old_one_is_forgotten() -> None:
+    assert Breaker(THREE_IN_A_ROW).to_row(0) == {}
+    assert restarted(opened(), 0, 3629).state(1000) is HALF_OPEN
+    assert restarted(opened(), 0, 3631).state(1000) is CLOSED
+
+
+@pytest.mark.parametrize(
+    "row", [{"opens_again_in_s": float("nan")}, {"opens_again_in_s": 1, "recovery_s": float("inf")}]
+)
+def test_a_row_that_makes_no_sense_is_refused(row: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="no breaker opens so"):
+        restarted(opened(), 0, 0, row)
+
+
+@pytest.mark.parametrize(("told_s", "rests_s"), [(1.0, 30), (1e9, 480)])
+def test_a_rest_is_never_shorter_or_longer_than_the_settings_allow(told_s: float, rests_s: float) -> None:
+    fresh = restarted(opened(), 0, 0, {"opens_again_in_s": 0.0, "recovery_s": told_s})
+    assert fresh.try_acquire(1000)
+    fresh.record_failure(1000)
+    assert fresh.opens_again_in(1000) == min(rests_s * 2, 480)

@@ -1,5 +1,6 @@
 """Which targets the settings make, and which of them answer for a requested model."""
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -158,3 +159,34 @@ def test_a_route_matches_however_a_client_spells_the_name() -> None:
     """A demand on prompts would be avoided else."""
     catalogue = catalogue_of(echo("e"), routes=[{"model": "gpt-4o*", "min_quality": 0.9}])
     assert catalogue.candidates("GPT-4o-mini").route is catalogue.candidates("gpt-4o-mini").route is not None
+
+
+def test_the_first_route_that_matches_counts_whether_it_is_a_name_or_a_pattern() -> None:
+    routes = [{"model": "gpt-4[*]", "use": ["a/*"]}, {"model": "gpt-*", "use": ["b/echo", "a/echo"]}]
+    routes += [{"model": "GPT-5", "use": ["c/*"]}, {"model": "o3", "use": ["c/echo"]}, {"model": "o3", "use": ["a/*"]}]
+    providers = [echo(name) for name in "abc"]
+    names = ("gpt-4*", "gpt-4x", "gpt-5", "O3", "o4")
+    assert [found(name, *providers, routes=routes) for name in names] == [
+        ["a/echo"],
+        ["a/echo", "b/echo"],
+        ["a/echo", "b/echo"],
+        ["c/echo"],
+        ["a/echo", "b/echo", "c/echo"],
+    ]
+
+
+def test_a_name_among_thousands_of_routes_is_looked_up_and_not_compared_with_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[str] = []
+
+    def compare(name: str, glob: str) -> bool:
+        compared.append(glob)
+        return fnmatchcase(name, glob)
+
+    models = [{"id": f"m{number}"} for number in range(2000)]
+    routes = [{"model": f"m{number}", "use": [f"e/m{number}"]} for number in range(2000)]
+    catalogue = catalogue_of(echo("e", models=models), routes=[*routes, {"model": "gpt-*", "use": ["e/m1"]}])
+    monkeypatch.setattr("llmrouter.routing.catalog.fnmatchcase", compare)
+    assert [target.key for target in catalogue.candidates("M1999").targets] == ["e/m1999"]
+    assert compared == ["gpt-*"]

@@ -1,13 +1,14 @@
 """What a call is expected to use, before anything was learned and after."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from llmrouter.calls import Beginnings, Call, Caller, Need, Preferences
+from llmrouter.calls import Beginnings, Call, Caller, MediaTokens, Need, Preferences
 from llmrouter.endpoints import chat
 from llmrouter.routing.estimates import EstimateBook
 from llmrouter.targets import Target
@@ -63,6 +64,29 @@ def test_pictures_teach_nothing_about_characters() -> None:
     book, call = EstimateBook(), call_of(input_characters=100, needs=frozenset({Need.VISION}))
     book.learn(TARGET, call, usage_of(90_000, 10), 0)
     assert book.expect(call_of(input_characters=400), 0).at(TARGET).input_tokens == 100
+
+
+def test_the_guess_for_media_counts_at_every_target() -> None:
+    """On top of the text, learned or not; it is no part of what may be cached, nor of what is learned."""
+    book, media = EstimateBook(), MediaTokens(guess=900, least=300)
+    call = call_of(input_characters=4000, needs=frozenset({Need.VISION}), media=media)
+    assert book.expect(call, 0).at(TARGET) == (1900, 0, 500, 966)
+    for _ in range(60):
+        book.learn(TARGET, call_of(input_characters=4000), usage_of(2000, 500), 0)
+        book.learn(TARGET, call, usage_of(50_000, 500), 0)
+    learned = book.expect(call, 0).at(TARGET)
+    assert learned.input_tokens == pytest.approx(2900, rel=0.02)
+    assert learned.least_input_tokens == pytest.approx(2000 / 1.5 + 300, rel=0.02)
+
+
+def test_pictures_teach_nothing_about_caches() -> None:
+    """The share of the base64 is none of the tokens."""
+    book, picture = EstimateBook(), frozenset({Need.VISION})
+    for turns in range(3, 23, 2):
+        call = conversation(turns)
+        book.learn(TARGET, call, usage_of(2500, 10), float(turns))
+        book.learn(TARGET, replace(call, needs=picture), usage_of(2500, 10, cached=2500), float(turns))
+    assert cached_share(book, conversation(23), 23.0) < 0.1
 
 
 def test_how_much_is_answered_is_learned_for_each_requested_model() -> None:

@@ -79,7 +79,7 @@ def test_what_is_refused_and_why(
     rule = RouteSettings(model="*", **route) if route else None
     made, asking = target_of("one/m", **target), call_of(**call)
     refusal = judged(made, asking, rule)
-    assert (None if refusal is None else refusal.reason) == reason
+    assert (None if refusal is None else str(refusal.why)) == reason
 
 
 def test_what_the_dialect_refuses_or_lacks_leaves_the_target_out() -> None:

@@ -10,7 +10,7 @@ import pytest
 from llmrouter.errors import Outcome
 from llmrouter.routing.breaker import BreakerState
 from llmrouter.routing.health import HealthBook, Resting
-from llmrouter.routing.vitals import UNKNOWN, Answered
+from llmrouter.routing.vitals import UNKNOWN, Answered, Figures
 from llmrouter.settings.model import BreakerSettings
 from llmrouter.targets import Target
 from tests.routing.samples import BRANDS, target_of
@@ -188,7 +188,7 @@ def test_a_target_is_available_when_both_its_rest_and_its_breaker_allow() -> Non
 def test_how_fast_and_how_often_is_known_by_observations_that_lose_half_their_weight_in_ten_minutes() -> None:
     book = HealthBook()
     book.record(TARGET, Outcome.SUCCESS, None, Answered(1.0, 3.0, 100, is_stream=True), 0)
-    assert book.figures(TARGET, 0) == (1.0, None, 50.0, 0.0, 0.0)
+    assert book.figures(TARGET, 0) == Figures(1.0, None, 50.0, 0.0, 0.0, 1.0)
     book.record(TARGET, Outcome.SUCCESS, None, Answered(4.0, 5.0, 100, is_stream=True), 600)
     record(book, Outcome.TIMED_OUT, now=600)
     figures = book.figures(TARGET, 600)

@@ -3,17 +3,20 @@
 import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from llmrouter.calls import Need, Preferences
+from llmrouter.calls import MediaTokens, Need, Preferences
 from llmrouter.errors import InvalidRequest, Outcome
 from llmrouter.routing.claims import Claim
 from llmrouter.routing.health import HealthBook
+from llmrouter.routing.plan import Plan
 from llmrouter.routing.policies import CallFacts, Candidate
 from llmrouter.routing.quotas import Ask, QuotaBook, limits_of
 from llmrouter.routing.vitals import Answered
-from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of, settings_of
+from llmrouter.targets import Target
+from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of, settings_of, usage_of
 
 WALL = 1_795_000_000.0
 
@@ -229,6 +232,35 @@ def test_while_a_probe_is_under_way_the_target_is_left_out_and_looked_at_again_s
     assert (left.reason, left.returns_at) == ("its breaker is half-open and a probe is under way", 32)
 
 
+NOTHING_KNOWN = {
+    "tier": 10,
+    "expected_usd": None,
+    "input_tokens": 0,
+    "cached_tokens": 0,
+    "first_content_s": None,
+    "tokens_per_s": None,
+    "error_rate": None,
+    "limited_rate": None,
+    "quota_wait_s": 0.0,
+}
+
+
+def test_the_record_keeps_what_was_known_when_the_plan_was_made() -> None:
+    """Health, tokens and waits, whatever is learned before the record is read."""
+    health = HealthBook()
+    router = router_of(PRICED[2], health=health)
+    (target,) = router.catalogue.targets
+    health.record(target, Outcome.SUCCESS, None, Answered(0.25, 2.25, 100, is_stream=True), 0)
+    health.record(target, Outcome.RATE_LIMITED, 1.0, None, 0)
+    plan = router.plan(call_of(input_characters=4000, stream=True), 5, WALL)
+    for _ in range(9):
+        health.record(target, Outcome.SERVER_ERROR, None, None, 5)
+        router.estimates.learn(target, call_of(input_characters=4000), usage_of(4000, 10), 5)
+    (known,) = plan.to_record()["candidates"]
+    told = {"target": "cheap/m", "expected_usd": 0.0015, "input_tokens": 1000, "limited_rate": 0.5}
+    assert known == NOTHING_KNOWN | told | {"first_content_s": 0.25, "tokens_per_s": 50.0, "error_rate": 0.0}
+
+
 def test_the_record_is_plain_json_even_for_a_rest_without_end() -> None:
     health = HealthBook()
     router = router_of(*PRICED, health=health)
@@ -236,8 +268,114 @@ def test_the_record_is_plain_json_even_for_a_rest_without_end() -> None:
     record = router.plan(call_of(), 0, WALL).to_record()
     assert json.loads(json.dumps(record, allow_nan=False)) == {
         "policy": "least_cost",
+        "output_tokens": 500,
         "targets": ["cheap/m", "unknown/m"],
-        "expected_usd": [0.0005, None],
+        "candidates": [
+            NOTHING_KNOWN | {"target": "cheap/m", "expected_usd": 0.0005},
+            NOTHING_KNOWN | {"target": "unknown/m"},
+        ],
         "unpriced": ["unknown/m"],
         "left_out": [{"target": "dear/m", "reason": "it rests (unauthorized) until the settings change"}],
     }
+
+
+def test_media_count_for_the_window_and_the_price() -> None:
+    """By their guess: what certainly does not fit is not sent, and what would be too dear is not, either."""
+    model = {"id": "m", "serves": ["*"], "price": {"input": 100, "output": 0}, "context_window": 1000}
+    router = router_of(echo("one", models=[model]))
+
+    def planned(guess: int, least: int, **preferences: Any) -> Plan:
+        call = call_of(input_characters=40, media=MediaTokens(guess, least), preferences=Preferences(**preferences))
+        return router.plan(call, 0, 0)
+
+    assert "has at least 1506 tokens" in reasons_of(planned(4500, 1500))["one/m"]
+    fits = planned(2700, 900)
+    assert fits.candidates[0].expected_usd == pytest.approx(0.271)
+    assert fits.to_record()["guessed_media_tokens"] == 2700
+    assert "it would cost about $0.271" in reasons_of(planned(2700, 900, max_cost_usd=0.2))["one/m"]
+
+
+FREE = {"models": [{"id": "m", "serves": ["*"], "price": {"input": 0, "output": 0}}]}
+
+
+def answered(health: HealthBook, target: Target, times: int = 1) -> None:
+    for _ in range(times):
+        health.record(target, Outcome.SUCCESS, None, Answered(1.0, 1.0, None, is_stream=False), 0)
+
+
+def test_least_cost_explores_what_is_as_cheap_and_was_hardly_tried_until_it_was() -> None:
+    health = HealthBook()
+    router = router_of(echo("known", **FREE), echo("new", **FREE), *PRICED, health=health)
+    known, new, *_ = router.catalogue.targets
+    answered(health, known, 3)
+    first = [keys_of(router.plan(call_of(), 0, WALL))[0] for _ in range(30)]
+    assert [number for number, key in enumerate(first, 1) if key == "new/m"] == [10, 20, 30]
+    for _ in range(9):
+        noted = router.plan(call_of(), 0, WALL).to_record()["notes"]
+        assert noted == {
+            "new/m": "hardly tried yet and as cheap as the first; every 10th call goes to such a one first"
+        }
+    assert router.plan(call_of(), 0, WALL).to_record()["notes"]["new/m"].startswith("explored now: hardly tried yet")
+    answered(health, new, 3)
+    records = [router.plan(call_of(), 0, WALL).to_record() for _ in range(10)]
+    assert {record["targets"][0] for record in records} == {"known/m"}
+    assert not any("notes" in record for record in records)
+
+
+def test_least_cost_explores_neither_what_is_dearer_nor_before_the_cheapest_was_tried() -> None:
+    health = HealthBook()
+    router = router_of(*PRICED, health=health)
+    assert {keys_of(router.plan(call_of(), 0, WALL))[0] for _ in range(20)} == {"cheap/m"}
+    answered(health, router.catalogue.targets[2], 3)
+    assert {keys_of(router.plan(call_of(), 0, WALL))[0] for _ in range(20)} == {"cheap/m"}
+
+
+def test_each_tier_is_explored_at_its_own_turn() -> None:
+    health = HealthBook()
+    tiers = [echo(f"{name}{tier}", priority=tier, **FREE) for tier in (1, 2) for name in ("known", "new")]
+    router = router_of(*tiers, health=health)
+    for target in router.catalogue.targets[::2]:
+        answered(health, target, 3)
+    last = [keys_of(router.plan(call_of(), 0, WALL)) for _ in range(10)][-1]
+    assert last == ["new1/m", "known1/m", "new2/m", "known2/m"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.SERVER_ERROR, Outcome.UNSUPPORTED])
+def test_least_latency_explores_what_only_fails_no_more_than_three_times_in_an_hour(outcome: Outcome) -> None:
+    health = HealthBook()
+    router = router_of(echo("slow"), echo("never"), health=health, policy="least_latency")
+    slow, never = router.catalogue.targets
+    answered(health, slow)
+    for number in range(3):
+        assert keys_of(router.plan(call_of(), 0, WALL))[0] == "never/echo", number
+        health.record(never, outcome, None, None, 0)
+    assert keys_of(router.plan(call_of(), 0, WALL)) == ["slow/echo", "never/echo"]
+    assert keys_of(router.plan(call_of(), 3601, WALL))[0] == "slow/echo", "nothing is known of either: by declaration"
+
+
+def test_a_client_that_hangs_up_says_nothing_of_the_target() -> None:
+    health = HealthBook()
+    router = router_of(echo("slow"), echo("new"), health=health, policy="least_latency")
+    slow, new = router.catalogue.targets
+    answered(health, slow)
+    for _ in range(9):
+        health.record(new, Outcome.CLIENT_GONE, None, None, 0)
+    assert keys_of(router.plan(call_of(), 0, WALL))[0] == "new/echo"
+
+
+def test_refusals_for_limits_count_under_weighted() -> None:
+    health = HealthBook()
+    weights = {"weighted": {"error_rate": 1}}
+    router = router_of(echo("limited"), echo("failing"), health=health, policy="weighted", policies=weights)
+    limited, failing = router.catalogue.targets
+    for target, outcomes in (
+        (limited, [Outcome.RATE_LIMITED] * 3 + [Outcome.SUCCESS]),
+        (failing, [Outcome.SERVER_ERROR] * 2 + [Outcome.SUCCESS] * 2),
+    ):
+        for outcome in outcomes:
+            health.record(target, outcome, 1.0, None, 0)
+    plan = router.plan(call_of(), 10, WALL)
+    assert [(c.target.provider, c.error_rate, c.limited_rate) for c in plan.candidates] == [
+        ("failing", 0.5, 0.0),
+        ("limited", 0.0, 0.75),
+    ]

@@ -6,7 +6,7 @@ import pytest
 
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.price_sheets import Hours, Override, PriceSheet
-from llmrouter.settings.model import PriceSettings
+from llmrouter.settings.model import AdvertisedPrice, PriceSettings
 from llmrouter.targets import Target
 from tests.routing.samples import BRANDS, target_of
 
@@ -42,9 +42,11 @@ def source_of(book: PriceBook, target: Target) -> str | None:
         ({}, {}, "library"),
         ({"brand": BRANDS["echo"]}, {}, None),
         ({"brand": BRANDS["echo"], "price": PriceSettings(input=0, output=0)}, {}, "configured"),
+        ({"price": AdvertisedPrice(input=0, output=0)}, {"one": {"m": LISTED}}, "listed"),
+        ({"price": AdvertisedPrice(input=0, output=0)}, {"one": {"other": LISTED}}, "catalog: free"),
     ],
 )
-def test_the_owner_then_the_listing_then_the_library(
+def test_the_owner_then_the_listing_then_the_catalog_then_the_library(
     fields: dict[str, Any], listings: dict[str, dict[str, PriceSheet]], expected: str | None
 ) -> None:
     """And None where nobody knows."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import pty
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -60,14 +61,14 @@ class Place:
         }
         self._environ |= {f"LLMROUTER_{name.upper()}_BASE_URL": fake.base_url for name, fake in fakes.items()}
 
-    async def run(self, command: str) -> Ended:
-        """Runs `python <command>`."""
+    async def run(self, command: str, stderr: int = asyncio.subprocess.PIPE) -> Ended:
+        """Runs `python <command>`; `stderr` is a file's descriptor, where it is not to be read here."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, *command.split(), cwd=self._folder, env=self._environ,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=stderr,
         )  # fmt: skip
         out, err = await process.communicate()
-        return Ended(process.returncode or 0, out.decode(), err.decode())
+        return Ended(process.returncode or 0, out.decode(), (err or b"").decode())
 
     def offers(self) -> dict[str, dict[str, str]]:
         """Provider and id of each offer, by canonical name."""
@@ -168,6 +169,19 @@ async def test_debug_models_prints_json(place: Place) -> None:
         "nvidia_nim": None,
     }
     assert [model["enabled"] for model in told["models"]] == [False, False, False]
+
+
+@pytest.mark.parametrize("script", ["scripts/debug_models.py", BUILD])
+async def test_progress_is_shown_on_a_terminal_only(place: Place, script: str) -> None:
+    """On standard error, so that what is printed can be read on."""
+    assert "Asking providers" not in (await place.run(script)).err
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        ended = await place.run(script, theirs)
+        os.close(theirs)
+        shown = await asyncio.to_thread(terminal.read, 10_000)
+    assert ended.code == 0 and "Asking providers" not in ended.out
+    assert shown is not None and b"Asking providers" in shown and b"100%" in shown
 
 
 def test_the_workflow_runs_the_command_that_is_tested_here() -> None:

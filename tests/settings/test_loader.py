@@ -14,6 +14,7 @@ from llmrouter.settings.model import Settings
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 ECHO = "providers:\n  - type: echo\n"
+OVERRIDE = "providers:\n  - type: groq\n    models: [{id: a, price: {input: 1, output: 1, overrides: [%s]}}]\n"
 
 
 def parse(text: str) -> Settings:
@@ -134,6 +135,14 @@ CASES = [
     (
         ECHO + 'policies: {schedule: {windows: [{hours: "8-18", prefer: [echo/*]}]}}\n',
         "3:34: policies.schedule.windows[0].hours: two times of the day are needed, such as 08:00-18:00",
+    ),
+    (
+        OVERRIDE % '{hours: "10:00-10:00", input: 2}',
+        "price.overrides[0].hours: these hours end when they begin; leave them out for the whole day",
+    ),
+    (
+        OVERRIDE % "{from_tokens: 9}",
+        "price.overrides[0]: no price is given; give at least one of input, output, cached",
     ),
     (
         ECHO + 'policies: {schedule: {windows: [{hours: "08:00-08:00", prefer: [echo/*]}]}}\n',

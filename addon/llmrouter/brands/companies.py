@@ -32,7 +32,7 @@ _RESPONSES, _MODELS, _MESSAGES = Offer.RESPONSES, Offer.MODELS, Offer.MESSAGES
 
 _NO_AUDIO_OR_FILES = frozenset({Need.AUDIO, Need.FILES})
 
-_OPENROUTER = replace(COMPATIBLE, knows_developer=True)
+_OPENROUTER = replace(COMPATIBLE, knows_developer=True, tells_cost=True)
 # It drops silently what the model behind it does not know, unless it is told not to (section 3.4).
 _OPENROUTER_STRICT = replace(_OPENROUTER, extras=(("provider", {"require_parameters": True}),))
 _FIREWORKS = replace(

@@ -51,7 +51,8 @@ class Dialect:
     call ids to have. `wants_reasoning_back` tells that a turn with tool calls must come with its `reasoning_content`.
     `efforts` maps values of `reasoning_effort`; a value that maps to "" is not sent, and for `none` the members of
     `no_thinking` stand in where there are any. `extras` are members that are sent unless the client sent its own.
-    `max_output_tokens` is sent where a limit is required and the client gave none.
+    `max_output_tokens` is sent where a limit is required and the client gave none. `tells_cost` says that `usage.cost`
+    is what the account is charged, in US dollars.
     """
 
     wire_format: str
@@ -78,6 +79,7 @@ class Dialect:
     extras: tuple[tuple[str, Any], ...] = ()
     thinking: Thinking = Thinking.NONE
     takes_prefill: bool = True
+    tells_cost: bool = False
     max_output_tokens: int | None = None
 
     def for_members(self, members: frozenset[str]) -> "Dialect":

@@ -18,10 +18,10 @@ def group_of(call: Call, secret: bytes | None) -> bytes:
     asked = signature(call)
     if secret is None:
         return asked
-    return blake2b(asked, digest_size=GROUP_BYTES, key=_hash_of(call.caller, secret)).digest()
+    return blake2b(asked, digest_size=GROUP_BYTES, key=hash_of(call.caller, secret)).digest()
 
 
-def _hash_of(caller: Caller, secret: bytes) -> bytes:
+def hash_of(caller: Caller, secret: bytes) -> bytes:
     """A caller by a keyed hash of its credential, organisation and project: nobody without the secret can guess it.
 
     One key may serve several organisations (OpenAI's API reference, authentication), whose answers stay apart.

@@ -44,7 +44,9 @@ _PING = '[{"role": "user", "content": "ping"}]'
 @click.option("--messages", default=_PING, help="The messages as JSON, as @FILE, or the text of one user message.")
 @click.option("--tools", help="The tools as JSON or as @FILE.")
 @click.option("--request", "whole", help="A whole request as JSON or as @FILE, in place of messages and tools.")
+@click.option("--provider", help="As a client's x-llmrouter-provider.")
 @click.option("--policy", help="As a client's x-llmrouter-policy.")
+@click.option("--max-cost-usd", type=float, help="As a client's x-llmrouter-max-cost-usd.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="The configuration file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def explain(
@@ -52,7 +54,9 @@ def explain(
     messages: str,
     tools: str | None,
     whole: str | None,
+    provider: str | None,
     policy: str | None,
+    max_cost_usd: float | None,
     config_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -66,7 +70,7 @@ def explain(
             default_model(os.environ),
             id="explain",
             caller=Caller(),
-            preferences=Preferences(policy=policy),
+            preferences=Preferences(provider, policy, max_cost_usd=max_cost_usd),
         )
         settings, custom = _settings(config_file)
         catalogue = build_targets(settings, BRANDS, os.environ)
@@ -83,7 +87,8 @@ def explain(
         click.echo(str(error), err=True)
         sys.exit(1)
     if as_json:
-        candidates = [to_record(plan, one, claim.left(one.target, now)) for one in plan.candidates]
+        left = [claim.left(one.target, now) for one in plan.candidates]
+        candidates = [to_record(plan, number, one) for number, one in enumerate(left)]
         more = {"candidates": candidates, "warnings": list(catalogue.warnings), "kept": kept}
         click.echo(json.dumps(plan.to_record() | more, indent=2))
     else:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmrouter.calls import Call
+from llmrouter.cli.reasons_in import why_in
 from llmrouter.routing.plan import Plan, Router
 from llmrouter.routing.policies import Candidate
 from llmrouter.routing.price_sheets import PriceSheet
@@ -16,22 +17,13 @@ _UNKNOWN = "?"
 _USUAL = "openai_compatible"
 
 
-def to_record(plan: Plan, candidate: Candidate, left: Left) -> dict[str, Any]:
-    """What the plan knew of a candidate, as plain JSON values; None is not known."""
-    tokens = None if plan.expectation is None else plan.expectation.at(candidate.target)
-    return {
-        "target": candidate.target.key,
-        "tier": candidate.target.priority,
-        "expected_usd": candidate.expected_usd,
-        "input_tokens": None if tokens is None else round(tokens.input_tokens),
-        "cached_tokens": None if tokens is None else round(tokens.cached_tokens),
-        "output_tokens": None if tokens is None else round(tokens.output_tokens),
-        "first_content_s": candidate.first_content_s,
-        "tokens_per_s": candidate.tokens_per_s,
-        "error_rate": candidate.error_rate,
-        "quota_wait_s": candidate.quota_wait_s,
+def to_record(plan: Plan, number: int, left: Left) -> dict[str, Any]:
+    """What the plan knew of one of its candidates, by its place, and why it is in, as plain JSON values."""
+    reasons = why_in(plan, number)
+    return plan.candidates[number].to_record() | {
         "requests_left": left[0],
         "tokens_left": left[1],
+        "why_in": reasons,
     }
 
 
@@ -51,6 +43,8 @@ class PlanView:
                 *_table(list(map(self._row, plan.candidates))),
             ]
             lines += ["", "Prices are US dollars per million tokens, in / out. ? is not known.", *self._notes()]
+            lines += ["", "Why in, and in this order:"]
+            lines += [f"  {one.target.key}: {why_in(plan, at)}" for at, one in enumerate(plan.candidates)]
         if ending is not None:
             lines.append(ending)
         if plan.left_out:
@@ -70,31 +64,35 @@ class PlanView:
         if plan.expectation is not None:
             made = plan.expectation.output_tokens
             lines.append(f"Expected: about {made:.0f} tokens of output, and input as the targets count it.")
+            if (media := plan.expectation.media) is not None:
+                lines.append(
+                    f"Pictures, sound and files are guessed to count for {media.guess} tokens of the input, by OpenAI's"
+                    " rules; other models may count three times as much or as little."
+                )
         return lines
 
     def _row(self, candidate: Candidate) -> Mapping[str, str]:
-        target, plan = candidate.target, self._plan
-        tokens = None if plan.expectation is None else plan.expectation.at(target)
-        cached = 0 if tokens is None else round(tokens.cached_tokens)
-        requests, left_tokens = self._left_of(target)
+        target, given, cached = candidate.target, candidate.input_tokens, round(candidate.cached_tokens)
+        requests, tokens = self._left_of(target)
         wait = f", in {candidate.quota_wait_s:.1f} s" if candidate.quota_wait_s else ""
-        seconds, errors = candidate.first_content_s, candidate.error_rate
+        seconds = candidate.first_content_s
         return {
             "target": target.key,
             "tier": str(target.priority),
             "would cost": _UNKNOWN if candidate.expected_usd is None else f"${candidate.expected_usd:.6f}",
-            "input tokens": (_UNKNOWN if tokens is None else f"{tokens.input_tokens:.0f}")
-            + (f" ({cached} cached)" if cached else ""),
+            "input tokens": (_UNKNOWN if given is None else f"{given:.0f}") + (f" ({cached} cached)" if cached else ""),
             "price": _price(self._router.prices.sheet(target)),
             "first content": _UNKNOWN if seconds is None else f"{seconds:.2f} s",
-            "failures": _UNKNOWN if errors is None else f"{errors:.0%}",
-            "left of limits": _left(requests, left_tokens) + wait,
+            "failures": _share(candidate.error_rate),
+            "rate limited": _share(candidate.limited_rate),
+            "left of limits": _left(requests, tokens) + wait,
         }
 
     def _notes(self) -> list[str]:
         """What a row has no place for."""
         dialects = ((c.target.key, c.target.dialect.for_members(self._call.members)) for c in self._plan.candidates)
-        return [f"{key} is spoken to as {d.wire_format}." for key, d in dialects if d.wire_format != _USUAL]
+        notes = [f"{one.target.key}: {one.note}." for one in self._plan.candidates if one.note]
+        return notes + [f"{key} is spoken to as {d.wire_format}." for key, d in dialects if d.wire_format != _USUAL]
 
 
 def _price(sheet: PriceSheet | None) -> str:
@@ -102,6 +100,10 @@ def _price(sheet: PriceSheet | None) -> str:
         return "not known: last in its tier"
     kind = "free" if sheet.is_free else f"{sheet.input:g} / {sheet.output:g}"
     return f"{kind}, {sheet.source}"
+
+
+def _share(rate: float | None) -> str:
+    return _UNKNOWN if rate is None else f"{rate:.0%}"
 
 
 def _left(requests: int | None, tokens: int | None) -> str:

@@ -33,8 +33,9 @@ _UNKNOWN = "-"
 def prices(as_json: bool, refresh: bool, config_file: Path | None) -> None:
     """Prints what each target costs, in US dollars per million tokens.
 
-    A price is the configured one, else what the provider listed when it was last asked, else that of a price library.
-    Without --refresh nobody is asked. Without a configuration the targets are those of the catalog.
+    A price is the configured one, else what the provider listed when it was last asked, else free where the catalog
+    says so, else that of a price library. Without --refresh nobody is asked. Without a configuration the targets are
+    those of the catalog.
     """
     try:
         file = config_file or find_config("", os.environ)

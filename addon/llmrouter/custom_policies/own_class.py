@@ -24,8 +24,9 @@ class OwnPolicy(Protocol):
     def order(self, call: CallFacts, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """The candidates of one priority tier, best first, the same objects that were given, each once at most.
 
-        Those that are left out follow in the order of `least_cost`. Where it raises, returns anything else, or takes
-        longer than `policies.custom.timeout_seconds`, `least_cost` orders the tier, and the decision says why.
+        Those that are left out follow in the order of `least_cost`. Where it raises or returns anything else,
+        `least_cost` orders the tier, and the decision says why; likewise from the tier on at which it has taken longer
+        than `policies.custom.timeout_seconds` for all tiers of the call together.
         """
         ...
 

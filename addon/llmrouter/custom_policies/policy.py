@@ -26,6 +26,7 @@ type Ask = Callable[[CallFacts, tuple[Candidate, ...]], tuple[Candidate, ...] | 
 class CustomPolicy:
     """Asks the owner's policy on its worker, for `patience_s` seconds, and checks what it returns.
 
+    All tiers of a plan share the patience, since the router stands still meanwhile: they come with the same facts.
     `failures` is counted up; one line a minute is logged. `now` is monotonic seconds.
     """
 
@@ -38,17 +39,24 @@ class CustomPolicy:
         self._patience_s = patience_s
         self._failures = failures
         self._now = now
+        self._asked_of: CallFacts | None = None
+        self._left_s = patience_s
         self._next_line_at = float("-inf")
         self._unlogged = 0
 
     def order(self, candidates: Sequence[Candidate], facts: CallFacts) -> list[Candidate]:
         """The owner's order, then in the order of cost what it left out; raises `PolicyFailed`."""
+        if facts is not self._asked_of:
+            self._asked_of, self._left_s = facts, self._patience_s
+        began = self._now()
         try:
-            answer = self._worker.run(partial(self._ask, facts, tuple(candidates)), self._patience_s)
+            answer = self._worker.run(partial(self._ask, facts, tuple(candidates)), self._left_s)
         except OutOfTime:
             raise self._failed("timeout", f"it took longer than {self._patience_s:g} s") from None
         except Occupied:
             raise self._failed("occupied", "an earlier call of it has not returned") from None
+        finally:
+            self._left_s -= self._now() - began
         if isinstance(answer, str):
             raise self._failed("exception", answer)
         rest = {id(candidate): candidate for candidate in candidates}

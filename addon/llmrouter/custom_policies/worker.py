@@ -29,9 +29,14 @@ class Worker:
         weakref.finalize(self, jobs.put, None)
 
     def run[T](self, job: Callable[[], T], patience_s: float) -> T:
-        """What the job returns or raises; raises `OutOfTime` after `patience_s` seconds, and `Occupied` at once."""
+        """What the job returns or raises; raises `OutOfTime` after `patience_s` seconds, and `Occupied` at once.
+
+        Where no time is left, the job is not begun.
+        """
         if self._last is not None and not self._last.done():
             raise Occupied
+        if patience_s <= 0:
+            raise OutOfTime
         future: Future[T] = Future()
         self._last = future
         self._jobs.put((future, job))

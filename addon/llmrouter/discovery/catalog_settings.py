@@ -17,9 +17,9 @@ from llmrouter.calls import Need
 from llmrouter.discovery.advertised import FREE_TIERS
 from llmrouter.discovery.model_index import IndexedModel, ModelIndex, ModelOffer
 from llmrouter.discovery.places import base_url_of, base_url_variable, key_of
-from llmrouter.settings.model import ModelSettings, PriceSettings, ProviderSettings, RouteSettings, Settings
+from llmrouter.settings.model import AdvertisedPrice, ModelSettings, ProviderSettings, RouteSettings, Settings
 
-_FREE = PriceSettings(input=0.0, output=0.0)
+_FREE = AdvertisedPrice(input=0.0, output=0.0)
 # What a model takes in is its own; what a server does beside that is tried, and what it refuses is learned.
 _INPUTS = frozenset({Need.VISION, Need.AUDIO, Need.FILES})
 _SERVER_SIDE = frozenset(Need) - _INPUTS

@@ -17,6 +17,8 @@ from llmrouter.calls import Need
 
 MAX_BYTES = 8 * 1024 * 1024
 """The largest index that is read; one of every model of twelve providers has under one MiB."""
+MOST_MODELS = 10_000
+"""The most models that an index may have; one of every model of twelve providers has fewer than half as many."""
 _MOST_PROBLEMS = 10
 _LONGEST_NAME = 256
 
@@ -109,7 +111,10 @@ def _repeated(names: Iterable[str]) -> str:
 
 
 def parse_index(text: bytes) -> ModelIndex:
-    """The index in a file's bytes; raises `ModelIndexError` where it is too large, no JSON or no index."""
+    """The index in a file's bytes; raises `ModelIndexError` where it is too large, no JSON or no index.
+
+    Too large is what has more than `MAX_BYTES` or `MOST_MODELS`.
+    """
     if len(text) > MAX_BYTES:
         raise ModelIndexError(f"the file has {len(text)} bytes, and {MAX_BYTES} are the most that is read")
     try:
@@ -118,6 +123,8 @@ def parse_index(text: bytes) -> ModelIndex:
         raise ModelIndexError(f"the file is no JSON: {error}") from error
     if not isinstance(value, dict):
         raise ModelIndexError("the file is no model index: a JSON object is needed")
+    if isinstance(models := value.get("models"), list) and len(models) > MOST_MODELS:
+        raise ModelIndexError(f"the index has {len(models)} models, and {MOST_MODELS} are the most that is read")
     try:
         return ModelIndex.model_validate(value | {"generated_at": _moment(value.get("generated_at"))})
     except ValidationError as error:

@@ -1,10 +1,12 @@
 """POST /v1/chat/completions: a request's JSON becomes a Call; chunks become the stream that OpenAI's clients read."""
 
 from collections.abc import Iterator, Mapping
+from itertools import repeat
 from typing import Any
 
-from llmrouter.calls import Beginnings, Call, Caller, Endpoint, JsonObject, Need, Preferences
+from llmrouter.calls import Beginnings, Call, Caller, Endpoint, JsonObject, Need, Part, Preferences
 from llmrouter.chat_members import DEFAULTS
+from llmrouter.endpoints.media import PART_NEEDS, media_in
 from llmrouter.endpoints.request_members import expect, expect_limit, kind_of, read, read_object
 from llmrouter.errors import InvalidRequest
 from llmrouter.replies import Chunk
@@ -12,9 +14,8 @@ from llmrouter.replies import Chunk
 PATH = "/v1/chat/completions"
 DONE = b"data: [DONE]\n\n"
 
-_PART_NEEDS = {"image_url": Need.VISION, "input_audio": Need.AUDIO, "file": Need.FILES}
-# What browsers and servers take as a URL; a longer one is data.
-_LONGEST_PLAIN_URL = 8000
+_MEDIA = frozenset(PART_NEEDS.values())
+_PLAIN = {"role", "content"}
 _ALWAYS = frozenset({"messages", "model"})
 _FORMAT_NEEDS = {"json_schema": Need.JSON_SCHEMA, "json_object": Need.JSON_OBJECT}
 
@@ -30,6 +31,8 @@ def parse(body: bytes, default_model: str, *, id: str, caller: Caller, preferenc
     options = expect(fields, "stream_options", dict, "an object") or {}
     if options and not stream:
         raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
+    needs = _needs_of_messages(fields)
+    characters, media = (0, None) if needs.isdisjoint(_MEDIA) else media_in(fields["messages"])
     limits = [expect_limit(fields, name) for name in ("max_completion_tokens", "max_tokens")]
     return Call(
         id=id,
@@ -38,9 +41,10 @@ def parse(body: bytes, default_model: str, *, id: str, caller: Caller, preferenc
         model=model,
         stream=stream,
         include_usage=options.get("include_usage") is True,
-        needs=frozenset(_needs_of_messages(fields) | _needs_of_options(fields)),
+        needs=frozenset(needs | _needs_of_options(fields)),
         members=asked_members(fields),
-        input_characters=fields.size_of("messages") - _media_characters(fields["messages"]) + fields.size_of("tools"),
+        input_characters=fields.size_of("messages") - characters + fields.size_of("tools"),
+        media=media,
         max_output_tokens=next((limit for limit in limits if limit is not None), None),
         caller=caller,
         preferences=preferences,
@@ -48,11 +52,16 @@ def parse(body: bytes, default_model: str, *, id: str, caller: Caller, preferenc
     )
 
 
-def _parts(fields: JsonObject) -> Iterator[memoryview]:
+def _parts(fields: JsonObject) -> Iterator[Part]:
     """The prompt in the order in which providers read it: what tools there are, then each message."""
     yield fields.text_of("tools")
     yield fields.text_of("functions")
-    yield from fields.items_of("messages")
+    messages: list[dict[str, Any]] = fields["messages"]
+    # As they were parsed before, where nothing is lost: to split a long text again takes as long as to plan for it.
+    plain = [message.keys() == _PLAIN and isinstance(message["content"], str) for message in messages]
+    texts = repeat(memoryview(b"")) if all(plain) else fields.items_of("messages")
+    for message, is_plain, text in zip(messages, plain, texts, strict=False):
+        yield (message["role"], message["content"]) if is_plain else text
 
 
 def _needs_of_messages(fields: JsonObject) -> set[Need]:
@@ -84,15 +93,7 @@ def _needs_of_message(message: Any, where: str) -> set[Need]:
             param=f"{where}.content",
         )
     kinds = [part.get("type") for part in content if isinstance(part, dict)]
-    return {need for kind, need in _PART_NEEDS.items() if kind in kinds}
-
-
-def _media_characters(messages: list[dict[str, Any]]) -> int:
-    """How much of the messages is pictures, sound and files in base64, which no model counts by its characters."""
-    parts = (part for message in messages if isinstance(message.get("content"), list) for part in message["content"])
-    members = (part.get(kind) for part in parts if isinstance(part, dict) for kind in _PART_NEEDS)
-    values = (value for member in members if isinstance(member, dict) for value in member.values())
-    return sum(len(value) for value in values if isinstance(value, str) and len(value) > _LONGEST_PLAIN_URL)
+    return {need for kind, need in PART_NEEDS.items() if kind in kinds}
 
 
 def _needs_of_options(fields: JsonObject) -> set[Need]:

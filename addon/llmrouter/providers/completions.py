@@ -17,6 +17,7 @@ from llmrouter.providers.bodies import bad, parsed
 from llmrouter.providers.chunk_writer import ChunkWriter, choice_json, completion_json
 from llmrouter.providers.failures import classify_inside
 from llmrouter.providers.headers import headers_for, url_for
+from llmrouter.providers.openai_compatible.usage import usage_in
 from llmrouter.providers.structured import Emulation
 from llmrouter.providers.wire import Job, UpstreamRequest
 from llmrouter.replies import Chunk, Reply, Usage
@@ -79,7 +80,7 @@ class TextTranslation:
             )
             for number, choice in enumerate(choices)
         ]
-        return completion_json(self._job.call, self._job.created, whole, Usage.from_openai(fields.get("usage")))
+        return completion_json(self._job.call, self._job.created, whole, usage_in(fields, self._job.dialect))
 
     def decoder(self) -> "TextDecoder":
         """A decoder for one stream."""
@@ -89,14 +90,19 @@ class TextTranslation:
 class TextDecoder:
     """Decodes a stream of text completions into chunks of chat; see `wire.ChunkDecoder`."""
 
-    __slots__ = ("_ended", "_events", "_usage", "_writer", "done")
+    __slots__ = ("_dialect", "_ended", "_events", "_usage", "_writer", "done")
 
     def __init__(self, job: Job) -> None:
+        self._dialect = job.dialect
         self._events = SseDecoder()
         self._writer = ChunkWriter(job.call, job.created)
         self._ended: dict[int, bool] = {}
         self._usage: Usage | None = None
         self.done = False
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._usage
 
     @property
     def is_holding(self) -> bool:
@@ -142,7 +148,7 @@ class TextDecoder:
             raise bad("the provider sent a piece that is no valid JSON") from error
         if not isinstance(fields, dict) or fields.get("error"):
             raise classify_inside(fields)
-        self._usage = Usage.from_openai(fields.get("usage")) or self._usage
+        self._usage = usage_in(fields, self._dialect) or self._usage
         chunks = []
         for choice in fields.get("choices") or ():
             if not _is_choice(choice):

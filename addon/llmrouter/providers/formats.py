@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from llmrouter.brands.dialect import Dialect
 from llmrouter.calls import Endpoint
 from llmrouter.chat_members import NATIVE_TEXT
 from llmrouter.errors import AttemptFailed, Outcome
 from llmrouter.providers import anthropic, completions, embeddings, gemini, openai_compatible, openai_responses
 from llmrouter.providers.legacy_functions import LegacyDecoder, is_legacy, legacy_reply, modernised
+from llmrouter.providers.told_usage import usage_told
 from llmrouter.providers.validated import ValidatedDecoder, validated_reply
 from llmrouter.providers.wire import ChunkDecoder, Job, Translation, WireFormat
 from llmrouter.replies import Reply
@@ -36,11 +38,17 @@ class Dialogue:
     """
 
     translation: Translation
+    dialect: Dialect
     is_legacy: bool
 
     def read_reply(self, data: bytes) -> Reply:
         """The complete answer in this body, validated where it was emulated; raises `AttemptFailed`."""
-        reply, emulation = self.translation.read_reply(data), self.translation.emulation
+        emulation = self.translation.emulation
+        try:
+            reply = self.translation.read_reply(data)
+        except AttemptFailed as failed:
+            failed.usage = failed.usage or usage_told(data, self.dialect)
+            raise
         if emulation is not None:
             reply = validated_reply(reply, emulation)
         return legacy_reply(reply) if self.is_legacy else reply
@@ -56,17 +64,18 @@ class Dialogue:
 def translate(job: Job) -> Dialogue:
     """The job's call in its target's words; raises `AttemptFailed` with NOT_TRANSLATABLE where there are none."""
     if job.call.endpoint is Endpoint.EMBEDDINGS:
-        return Dialogue(embeddings.translate(job), is_legacy=False)
+        return Dialogue(embeddings.translate(job), job.dialect, is_legacy=False)
     if job.call.endpoint is Endpoint.COMPLETIONS:
         if job.target.has_text_completions and NATIVE_TEXT not in job.unsupported:
-            return Dialogue(completions.translate(job), is_legacy=False)
+            return Dialogue(completions.translate(job), job.dialect, is_legacy=False)
         job = replace(job, call=completions.as_chat(job.call))
     if job.dialect.wire_format not in _KNOWS_BOTH_LIMITS:
         job = replace(job, unsupported=job.unsupported - _LIMITS)
     try:
         if not job.dialect.takes_functions and is_legacy(job.call):
-            return Dialogue(WIRE_FORMATS[job.dialect.wire_format](replace(job, call=modernised(job.call))), True)
-        return Dialogue(WIRE_FORMATS[job.dialect.wire_format](job), False)
+            job = replace(job, call=modernised(job.call))
+            return Dialogue(WIRE_FORMATS[job.dialect.wire_format](job), job.dialect, is_legacy=True)
+        return Dialogue(WIRE_FORMATS[job.dialect.wire_format](job), job.dialect, is_legacy=False)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         # Nothing was sent, so that no provider is to blame: the client's JSON has a shape that nobody thought of.
         message = f"the request has a member of a kind that cannot be translated ({type(error).__name__})"

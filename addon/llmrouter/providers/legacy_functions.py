@@ -12,7 +12,7 @@ import orjson
 
 from llmrouter.calls import Call, JsonObject
 from llmrouter.providers.wire import ChunkDecoder
-from llmrouter.replies import Chunk, Reply
+from llmrouter.replies import Chunk, Reply, Usage
 
 _LEGACY = frozenset({"functions", "function_call"})
 
@@ -85,6 +85,10 @@ class LegacyDecoder:
     @property
     def done(self) -> bool:
         return self._inner.done
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._inner.usage
 
     @property
     def is_holding(self) -> bool:

@@ -4,9 +4,10 @@ from typing import Any
 
 import orjson
 
+from llmrouter.errors import AttemptFailed
 from llmrouter.providers.structured import Emulation
 from llmrouter.providers.wire import ChunkDecoder
-from llmrouter.replies import Chunk, Reply
+from llmrouter.replies import Chunk, Reply, Usage
 
 _WHOLE_ENDS = ("stop",)
 _FINAL = ("tool_calls", "refusal")
@@ -19,17 +20,22 @@ def validated_reply(reply: Reply, emulation: Emulation) -> Reply:
     for choice in fields["choices"]:
         text = choice["message"].get("content")
         if choice.get("finish_reason") in _WHOLE_ENDS and not choice["message"].get("refusal"):
-            choice["message"]["content"] = emulation.checked(text or "")
+            try:
+                choice["message"]["content"] = emulation.checked(text or "")
+            except AttemptFailed as failed:
+                failed.usage, failed.is_answer = reply.usage, True
+                raise
     return Reply(orjson.dumps(fields), reply.usage)
 
 
 class ValidatedDecoder:
     """Decodes a stream and gives the text of each choice in one piece, once it is whole and valid.
 
+    A text that does not fit fails once the usage is told, or the stream has ended: the answer is paid for all the same.
     What ends otherwise than with `stop` (too long, refused, a tool call) is given as it is, as OpenAI does.
     """
 
-    __slots__ = ("_emulation", "_has_begun", "_held", "_inner", "_refused")
+    __slots__ = ("_emulation", "_failure", "_has_begun", "_held", "_inner", "_refused")
 
     def __init__(self, inner: ChunkDecoder, emulation: Emulation) -> None:
         self._inner = inner
@@ -37,6 +43,7 @@ class ValidatedDecoder:
         self._held: dict[int, list[str]] = {}
         self._refused: set[int] = set()
         self._has_begun = False
+        self._failure: AttemptFailed | None = None
 
     @property
     def done(self) -> bool:
@@ -46,16 +53,34 @@ class ValidatedDecoder:
     def is_holding(self) -> bool:
         return self._has_begun
 
+    @property
+    def usage(self) -> Usage | None:
+        return self._inner.usage
+
     def feed(self, data: bytes) -> list[Chunk]:
         """The chunks that these bytes complete."""
         return self._let_through(self._inner.feed(data))
 
     def finish(self) -> list[Chunk]:
         """The chunks that the end of the stream completes."""
-        return self._let_through(self._inner.finish())
+        try:
+            chunks = self._let_through(self._inner.finish())
+        except AttemptFailed as failed:
+            raise self._failure or failed from None
+        if self._failure is not None:
+            raise self._failure
+        return chunks
 
     def _let_through(self, chunks: list[Chunk]) -> list[Chunk]:
-        return [out for chunk in chunks for out in (self._split(chunk) if chunk.data else [chunk])]
+        if self._failure is None:
+            try:
+                return [out for chunk in chunks for out in (self._split(chunk) if chunk.data else [chunk])]
+            except AttemptFailed as failed:
+                failed.is_answer = True
+                self._failure = failed
+        if self._inner.usage is not None:
+            raise self._failure
+        return []
 
     def _split(self, chunk: Chunk) -> list[Chunk]:
         """The chunk without the text that is held, and before it the text of a choice that it ends."""

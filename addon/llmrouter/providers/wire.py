@@ -8,7 +8,7 @@ from llmrouter.brands.dialect import Dialect
 from llmrouter.calls import Call
 from llmrouter.providers.structured import Emulation
 from llmrouter.providers.turn_memory import TurnMemory
-from llmrouter.replies import Chunk, Reply
+from llmrouter.replies import Chunk, Reply, Usage
 from llmrouter.targets import Target
 
 
@@ -50,7 +50,7 @@ class ChunkDecoder(Protocol):
     what is malformed or ends too early, else what an error in the stream tells. Chunks are those of a valid
     chat-completion stream: one id, one `created`, the role first, one end for each choice. `done` tells that the
     stream's own end mark came after a real end; what follows it is not looked at. `is_holding` tells that content came
-    which is held back until it is whole.
+    which is held back until it is whole. `usage` is what was told by now, also before the chunk that tells it.
     """
 
     @property
@@ -58,6 +58,9 @@ class ChunkDecoder(Protocol):
 
     @property
     def is_holding(self) -> bool: ...
+
+    @property
+    def usage(self) -> Usage | None: ...
 
     def feed(self, data: bytes) -> list[Chunk]:
         """The chunks that these bytes complete."""

@@ -10,6 +10,7 @@ import logging
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
@@ -17,16 +18,16 @@ from mitmproxy.connection import Client
 from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http import HttpLayer
 
-from llmrouter.calls import Call
+from llmrouter import surfaces
 from llmrouter.endpoints import models
-from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError
-from llmrouter.operations import Result
+from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError, UpgradeRefused
 from llmrouter.proxy import flows, tunnels
+from llmrouter.proxy.asking import asked
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
 from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.dispatch import IndexedDispatch
 from llmrouter.proxy.exchange import Exchange, StreamBody
-from llmrouter.proxy.incoming import is_routed, path_of, read_call
+from llmrouter.proxy.incoming import is_call, is_websocket, path_of
 from llmrouter.proxy.listening import is_api_port, listen
 from llmrouter.proxy.options import add_options
 from llmrouter.proxy.results import put_gone, put_result
@@ -35,7 +36,6 @@ from llmrouter.proxy.streaming import Edge, RoutedHttpLayer
 from llmrouter.settings.loader import SettingsError
 from llmrouter.settings.location import REPOSITORY, find_config
 from llmrouter.tasks import spawn
-from llmrouter.telling import tell
 
 logger = logging.getLogger(__name__)
 
@@ -221,7 +221,9 @@ class LLMRouter:
         elif self._runtime is None:
             flows.take_credentials(request)
             flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))
-        elif is_ours and is_routed(request):
+        elif is_ours and is_websocket(request) and path == surfaces.RESPONSES:
+            self._refuse_websocket(flow, self._runtime)
+        elif is_ours and (is_call(request) or surfaces.has(path)):
             limit = self._runtime.settings.max_request_mebibytes * _KIBIBYTE * _KIBIBYTE
             exchange = Exchange(flow.client_conn.id, is_routed=True, max_body_bytes=limit)
             self._exchanges[flow.id] = exchange
@@ -254,23 +256,29 @@ class LLMRouter:
         flow.request = flows.without_credentials(flow.request)
         flow.request.stream = True
 
-    async def _answer(self, flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime) -> None:
-        settings = runtime.settings
-        body = flows.decoded_body(flow.request, exchange.max_body_bytes)
-        call = read_call(flow, exchange, body, runtime.default_model)
-        if settings.unmatched == "passthrough" and not _demands_something(call) and not runtime.serves(call):
+    def _refuse_websocket(self, flow: http.HTTPFlow, runtime: Runtime) -> None:
+        """Clients fall back to HTTP at once; where nobody but OpenAI would answer, the connection is relayed."""
+        name = dict(parse_qsl(flow.request.path.partition("?")[2])).get("model")
+        if not (runtime.target_keys if name is None else runtime.serves_model(name)):
             self._pass_through(flow)
             return
-        flows.drop_router_headers(flow.request)
-        keep = settings.inspection.max_stream_kibibytes * _KIBIBYTE
+        flows.take_credentials(flow.request)
+        text = "The router answers responses over HTTP, and not over WebSocket."
+        flow.response = flows.error_response(UpgradeRefused(text))
 
-        async def answer() -> Result:
-            return tell(call, await runtime.gateway.answer(call))
-
-        result = await exchange.answer(f"call {call.id}", answer, keep)
-        if result is None:
+    async def _answer(self, flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime) -> None:
+        body = flows.decoded_body(flow.request, exchange.max_body_bytes)
+        work = asked(flow, exchange, runtime, body)
+        result = None
+        if work is not None:
+            keep = runtime.settings.inspection.max_stream_kibibytes * _KIBIBYTE
+            result = await exchange.answer(work.name, work.answer, keep)
+        if exchange.is_abandoned:
             put_gone(flow)
+        elif result is None:
+            self._pass_through(flow)
         else:
+            flows.drop_router_headers(flow.request)
             await put_result(flow, exchange, result)
 
     def _forget(self, flow: http.HTTPFlow) -> None:
@@ -329,12 +337,6 @@ class LLMRouter:
         if runtime.settings.intercept != hosts:
             self._prepare_ca()
             ctx.master.addons.get("tlsconfig").configure({"confdir"})
-
-
-def _demands_something(call: Call) -> bool:
-    """Whether the client asked something of the router that OpenAI would not heed."""
-    asked = call.preferences
-    return asked.cache.only_if_cached or (asked.provider, asked.policy, asked.max_cost_usd) != (None, None, None)
 
 
 def _replace_http_layers(next_layer: layer.NextLayer, edge: Edge) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from llmrouter.errors import InternalError
+from llmrouter.errors import InternalError, RouterError
 from llmrouter.operations import Result
 from llmrouter.tasks import spawn
 
@@ -97,8 +97,16 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._is_abandoned = False
 
-    async def answer(self, name: str, answer: Callable[[], Awaitable[Result]], keep_bytes: int) -> Result | None:
-        """The result, None where the client left; the frames of a stream follow through `body`."""
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the client left."""
+        return self._is_abandoned
+
+    async def answer(self, name: str, answer: Callable[[], Awaitable[Result | None]], keep_bytes: int) -> Result | None:
+        """The result, None also where the client left; the frames of a stream follow through `body`.
+
+        Raises `RouterError` as `answer` does.
+        """
         if self._is_abandoned:
             return None
         answered: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
@@ -119,12 +127,12 @@ class Exchange:
 
 
 async def _run(
-    answer: Callable[[], Awaitable[Result]], answered: asyncio.Future[Result | None], body: StreamBody
+    answer: Callable[[], Awaitable[Result | None]], answered: asyncio.Future[Result | None], body: StreamBody
 ) -> None:
     try:
         result = await answer()
         answered.set_result(result)
-        if result.frames is not None:
+        if result is not None and result.frames is not None:
             async with aclosing(result.frames) as frames:
                 async for frame in frames:
                     await body.put(frame)
@@ -138,5 +146,7 @@ async def _run(
         body.close(aborted=True)
         if answered.done():
             raise
-        answered.set_exception(InternalError(f"The router failed: {type(error).__name__}."))
-        raise
+        is_told = isinstance(error, RouterError)
+        answered.set_exception(error if is_told else InternalError(f"The router failed: {type(error).__name__}."))
+        if not is_told:
+            raise

@@ -2,6 +2,7 @@
 
 import uuid
 from typing import Protocol
+from urllib.parse import parse_qsl
 
 from mitmproxy import http
 from pydantic import SecretStr
@@ -10,6 +11,7 @@ from llmrouter.caching.wishes import read_wishes
 from llmrouter.calls import Call, Caller, Preferences
 from llmrouter.endpoints import chat, completions, embeddings
 from llmrouter.errors import InvalidRequest
+from llmrouter.operations import Operation
 from llmrouter.proxy import flows
 from llmrouter.proxy.exchange import Exchange
 
@@ -33,19 +35,39 @@ _OUR_PREFIX = flows.ROUTER_HEADER_PREFIX.encode()
 
 def read_call(flow: http.HTTPFlow, exchange: Exchange, body: bytes, default_model: str) -> Call:
     """The call of a client's request; raises `InvalidRequest` where its body or a header of ours makes no sense."""
-    told = _told(flow.request)
+    caller, preferences = _asker(flow.request, exchange)
+    endpoint = _ENDPOINTS[path_of(flow.request)]
+    return endpoint.parse(body, default_model, id=_new_id(), caller=caller, preferences=preferences)
+
+
+def read_operation(flow: http.HTTPFlow, exchange: Exchange, body: bytes) -> Operation:
+    """The operation of a client's request; raises `InvalidRequest` where a header of ours makes no sense."""
+    request = flow.request
+    caller, preferences = _asker(request, exchange)
+    query = dict(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))
+    return Operation(_new_id(), request.method, path_of(request), query, body, caller, preferences)
+
+
+def is_call(request: http.Request) -> bool:
+    """Whether this is one call of a model, and no operation on what is kept."""
+    return request.method == "POST" and path_of(request) in _ENDPOINTS
+
+
+def is_websocket(request: http.Request) -> bool:
+    """Whether the client wants to speak WebSocket from here on."""
+    return str(request.headers.get("upgrade", "")).strip().lower() == "websocket"
+
+
+def _asker(request: http.Request, exchange: Exchange) -> tuple[Caller, Preferences]:
+    """Who asks, and for what by headers."""
+    told = _told(request)
     authorization = next(iter(exchange.credentials.get("authorization", ())), None)
     openai = {name: told[name] for name in _OPENAI_HEADERS if name in told}
-    caller = Caller(SecretStr(authorization) if authorization else None, openai)
-    preferences = _read_preferences(told)
-    id = f"req-{uuid.uuid4().hex}"
-    endpoint = _ENDPOINTS[path_of(flow.request)]
-    return endpoint.parse(body, default_model, id=id, caller=caller, preferences=preferences)
+    return Caller(SecretStr(authorization) if authorization else None, openai), _read_preferences(told)
 
 
-def is_routed(request: http.Request) -> bool:
-    """Whether the router answers such requests itself."""
-    return request.method == "POST" and path_of(request) in _ENDPOINTS
+def _new_id() -> str:
+    return f"req-{uuid.uuid4().hex}"
 
 
 def path_of(request: http.Request) -> str:

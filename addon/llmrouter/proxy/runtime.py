@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from llmrouter.brands import BRANDS
@@ -37,6 +38,7 @@ from llmrouter.settings.model import Settings
 from llmrouter.sqlite_files import path_of
 from llmrouter.storage.health_records import HealthRecords
 from llmrouter.storage.ledger import Ledger
+from llmrouter.surfaces_in_force import open_surfaces
 from llmrouter.targets import Target
 from llmrouter.tasks import spawn
 from llmrouter.telemetry.decisions import Decision, DecisionLog, Observer
@@ -49,6 +51,14 @@ logger = logging.getLogger(__name__)
 _KEEP_HEALTH_S = 60.0
 _KEEP_RESERVED_S = 1.0
 _LOOK_AGAIN_S = 60.0
+
+
+class _Ready(NamedTuple):
+    """Settings, and what is made of them before they are in force."""
+
+    settings: Settings
+    catalogue: Catalogue
+    prices: PriceBook
 
 
 class Runtime:
@@ -94,6 +104,7 @@ class Runtime:
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
         self._remember(catalogue.targets)
         self._open_log()
+        self.surfaces = open_surfaces(self.gateway, self.settings.storage, lambda: self.default_model, environ)
 
     @property
     def default_model(self) -> str:
@@ -121,7 +132,11 @@ class Runtime:
         """
         if call.endpoint is Endpoint.EMBEDDINGS:
             return bool(self.gateway.router.acceptable(call)[0])
-        candidates = self.gateway.router.catalogue.candidates(call.model)
+        return self.serves_model(call.model)
+
+    def serves_model(self, name: str) -> bool:
+        """Whether any target or route is meant for a requested model."""
+        candidates = self.gateway.router.catalogue.candidates(name)
         return bool(candidates.targets) or candidates.route is not None
 
     def list_models(self) -> bytes:
@@ -149,7 +164,7 @@ class Runtime:
                 logger.warning("%s", problem)
             logger.warning("The settings have errors: the earlier ones stay in force.")
             return False
-        self._take_over(settings)
+        self._take_over(*self._make_ready(settings))
         logger.info("Settings reloaded from %s: %d targets.", self.config, len(self.target_keys))
         return True
 
@@ -165,8 +180,18 @@ class Runtime:
         except IndexUnavailable as error:
             logger.warning("%s", error)
             return
-        if loaded is not None and (settings := self._from_catalog(loaded)) != self.settings:
-            self._take_over(settings)
+        # A large index takes a while, in which requests go on.
+        if loaded is not None and (ready := await asyncio.to_thread(self._prepare, loaded)) is not None:
+            self._take_over(*ready)
+
+    def _prepare(self, loaded: LoadedIndex) -> _Ready | None:
+        """What an index leads to, where that is anything new; changes nothing."""
+        settings = self._from_catalog(loaded)
+        return None if settings == self.settings else self._make_ready(settings)
+
+    def _make_ready(self, settings: Settings) -> _Ready:
+        catalogue = self._build(settings)
+        return _Ready(settings, catalogue, self._prices.for_targets(catalogue.targets))
 
     def _is_useful(self, index: ModelIndex) -> bool:
         """Whether an index gives any target, where the one in force does."""
@@ -199,15 +224,14 @@ class Runtime:
                     targets = self.gateway.router.catalogue.targets
                     await probe(client, targets, self._health, self._clock.monotonic)
 
-    def _take_over(self, settings: Settings) -> None:
-        catalogue = self._build(settings)
+    def _take_over(self, settings: Settings, catalogue: Catalogue, prices: PriceBook) -> None:
         log_changed = settings.logging != self.settings.logging
         if settings.storage != self.settings.storage:
             logger.warning("`storage` was changed: that takes effect at the next start.")
         self.settings = settings
         self._health.reload(catalogue.targets)
         self._quotas.reload(catalogue.targets, limits_of(settings))
-        self._prices = self._prices.for_targets(catalogue.targets)
+        self._prices = prices
         self.gateway.router = Router(
             settings, catalogue, self._health, self._prices, self._estimates, self._custom.policies
         )
@@ -232,11 +256,13 @@ class Runtime:
             self._lookouts.append(spawn(self._keep_health(), "keeping what is known of targets"))
             self._lookouts.append(spawn(self._keep_what_is_reserved(), "keeping what is used of limits"))
             self._lookouts.append(spawn(self._probe(), "asking whether providers are there"))
+            self._lookouts.append(spawn(self.surfaces.keep_tidy(), "tidying up what is kept for clients"))
 
     async def close(self) -> None:
         """Closes connections, and writes the last decisions and counts."""
         for task in self._lookouts:
             task.cancel()
+        await self.surfaces.close()
         await self._upstream.close()
         if self.gateway.cache is not None:
             await self.gateway.cache.store.close()

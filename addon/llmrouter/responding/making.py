@@ -12,10 +12,10 @@ from llmrouter.call_record import Answer
 from llmrouter.calls import Call
 from llmrouter.clock import Clock
 from llmrouter.endpoints import chat
-from llmrouter.endpoints.responses.chat_request import chat_body, custom_tools
+from llmrouter.endpoints.responses.chat_request import chat_body
 from llmrouter.endpoints.responses.events import Event, EventStream
 from llmrouter.endpoints.responses.failures import error_code
-from llmrouter.endpoints.responses.request import ResponsesRequest
+from llmrouter.endpoints.responses.request import ResponsesRequest, custom_tools
 from llmrouter.endpoints.responses.response import ResponseShape
 from llmrouter.endpoints.responses.whole import response_of
 from llmrouter.errors import RouterError
@@ -156,7 +156,7 @@ def _chunks(answer: Answer) -> AsyncGenerator[list[Chunk]]:
 def shape_of(turn: Turn) -> ResponseShape:
     """What the response repeats of its request."""
     request = turn.request
-    names = frozenset(custom_tools(request))
+    names = custom_tools(request)
     return ResponseShape(turn.id, turn.created_at, request.model, request.fields, names, request.background)
 
 

@@ -1,7 +1,8 @@
 """What one provider or one model may use: its limits, held against what was counted, with the reason in words."""
 
 import math
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple, Protocol
 
 from llmrouter.routing.waiting import Line
 from llmrouter.routing.windows import Amounts, Entry, Period, SlidingMinute, Slots, Statement
@@ -15,10 +16,34 @@ _NO_AMOUNTS: Amounts = (0, 0, 0)
 
 
 class Shortage(NamedTuple):
-    """Why something does not fit now, and in how many seconds it will; infinite where it never will."""
+    """Why something does not fit now, and in how many seconds it will; infinite where it never will.
+
+    `amount` is what it would take of the unit of `axis`, and `behind` how many came before. `str()` gives the words.
+    """
 
     wait_s: float
-    reason: str
+    whose: str
+    axis: "_Axis"
+    amount: int
+    behind: int
+
+    def __str__(self) -> str:
+        behind = f", behind {self.behind} that came before" if self.behind else ""
+        return f"{self.whose} {self.axis.words(self.amount, self.wait_s)}{behind}"
+
+
+class Spent(NamedTuple):
+    """What a provider (`groq`) or a model (`groq/model`) used of a day (2026-11-23) or month (2026-11), for the ledger.
+
+    Money is in billionths of a dollar.
+    """
+
+    name: str
+    kind: Literal["day", "month"]
+    period: str
+    requests: int
+    tokens: int
+    nanodollars: int
 
 
 class _Axis(Protocol):
@@ -143,7 +168,8 @@ class Allowance:
     """The counts of one provider (all its models together) or of one model, and the limits that they must keep.
 
     Counts are kept whatever the limits are, so that other limits can be held against them at any time. `known_room` is
-    the room when it was last measured, None since something changed: time alone only adds to it.
+    the room when it was last measured, None since something changed: time alone only adds to it. `told` is what was
+    last said of it and to which question, None since something changed.
     """
 
     def __init__(self, name: str, limits: LimitSettings, lease_s: float) -> None:
@@ -157,6 +183,7 @@ class Allowance:
         self.known_room: Amounts | None = None
         self._asked: tuple[Amounts, Amounts, float] | None = None
         self._shortage: Shortage | None = None
+        self.told: tuple[Any, ...] | None = None
         self.adopt(limits, lease_s)
 
     def adopt(self, limits: LimitSettings, lease_s: float) -> None:
@@ -197,13 +224,12 @@ class Allowance:
         if tightest is None:
             self.room(now, wall)
             return None
-        behind = f", behind {ahead[REQUESTS]} that came before" if ahead[REQUESTS] else ""
-        return Shortage(longest_s, f"{self._whose} {tightest.words(mine[tightest.unit], longest_s)}{behind}")
+        return Shortage(longest_s, self._whose, tightest, mine[tightest.unit], ahead[REQUESTS])
 
     def changed(self) -> None:
         """Something was counted or corrected, or the limits changed."""
         self.known_room = None if self.axes else _UNLIMITED
-        self._asked = None
+        self._asked = self.told = None
 
     def needs_price(self) -> str | None:
         """Why nothing may be sent whose price is not known; None where that does not matter."""
@@ -272,7 +298,7 @@ def _no_room(limit: int, unit: int, period: str, amount: int, wait_s: float) -> 
     whole = f"{_amount(limit, unit)} a {period}"
     if wait_s == math.inf:
         return f"{whole} {_are(limit, unit)} less than the {_amount(amount, unit)} that it would take"
-    if unit == REQUESTS:
+    if unit == REQUESTS or amount <= 1:
         return f"{whole} {_are(limit, unit)} used up"
     return f"{whole} {'leaves' if unit == NANODOLLARS else 'leave'} no room for about {_amount(amount, unit)} more"
 
@@ -293,3 +319,29 @@ def _for(wait_s: float) -> str:
 
 def _seconds(seconds: float) -> str:
     return f"{max(math.ceil(seconds), 1)} s"
+
+
+def is_limited(limits: LimitSettings) -> bool:
+    """Whether there is any limit."""
+    return any(value is not None for name, value in limits if name != "max_wait_seconds")
+
+
+def most_of(limits: Iterable[LimitSettings]) -> Amounts:
+    """What a single request may take at all under limits."""
+    tokens, nanodollars = UNLIMITED, UNLIMITED
+    for limit in limits:
+        tokens = min(tokens, *(value for value in (limit.tpm, limit.tpd) if value is not None), UNLIMITED)
+        money = (value for value in (limit.usd_per_day, limit.usd_per_month) if value is not None)
+        nanodollars = min(nanodollars, *map(nanodollars_of, money), UNLIMITED)
+    return UNLIMITED, tokens, nanodollars
+
+
+def nanodollars_of(usd: float) -> int:
+    """US dollars as billionths of one."""
+    return round(usd * NANODOLLARS_PER_USD)
+
+
+def spent_of(allowance: Allowance) -> Iterable[Spent]:
+    """What it used of the current day and month."""
+    yield Spent(allowance.name, "day", allowance.day.name, *allowance.day.used)
+    yield Spent(allowance.name, "month", allowance.month.name, *allowance.month.used)

@@ -2,12 +2,15 @@
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from llmrouter.settings.model import BreakerSettings
 
 _BUCKETS = 10
 _MAX_GROWTH = 16
+_FORGOTTEN_S = 3600.0
 # A probe whose end was never told must not shut the target out for good; no attempt lasts longer than this by default.
 _PROBE_LEASE_S = 600.0
 # A probe's verdict may come at any moment, so whoever waits for it looks again soon.
@@ -97,10 +100,31 @@ class Breaker:
             self._recovery_s = settings.recovery_seconds
         self._settings = settings
 
-    def resume(self, opens_again_in_s: float, now: float) -> None:
-        """Goes on being open, as it was when the router ended."""
-        self._state = BreakerState.OPEN
-        self._opened_at = now + opens_again_in_s - self._recovery_s
+    def to_row(self, now: float) -> dict[str, float]:
+        """What a restart must not forget, as plain JSON values: empty while it is closed.
+
+        A half-open one opens in no time at all: a probe under way ends with the process, and the next request is one.
+        """
+        if self.is_closed:
+            return {}
+        opens_in_s = 0.0 if self.is_half_open else self._opened_at + self._recovery_s - now
+        return {"opens_again_in_s": opens_in_s, "recovery_s": self._recovery_s}
+
+    def restore(self, row: Mapping[str, Any], age_s: float, now: float) -> None:
+        """Goes on as `to_row` told `age_s` seconds ago, half-open where its time is over; for an hour after that.
+
+        Raises `ValueError` and `TypeError` where the row makes no sense.
+        """
+        if "opens_again_in_s" not in row:
+            return
+        usual_s = self._settings.recovery_seconds
+        opens_in_s, recovery_s = float(row["opens_again_in_s"]) - age_s, float(row.get("recovery_s", usual_s))
+        if not (math.isfinite(opens_in_s) and math.isfinite(recovery_s)):
+            raise ValueError("no breaker opens so")
+        if opens_in_s > -_FORGOTTEN_S:
+            self._state = BreakerState.OPEN
+            self._recovery_s = min(max(recovery_s, usual_s), usual_s * _MAX_GROWTH)
+            self._opened_at = now + opens_in_s - self._recovery_s
 
     def let_probe(self, now: float) -> None:
         """Lets the next request through as a probe: there is reason to believe that it would succeed.
@@ -114,6 +138,11 @@ class Breaker:
     def is_closed(self) -> bool:
         """Whether it lets all through, whatever the time."""
         return self._state is BreakerState.CLOSED
+
+    @property
+    def is_half_open(self) -> bool:
+        """Whether it lets probes through, whatever the time."""
+        return self._state is BreakerState.HALF_OPEN
 
     def state(self, now: float) -> BreakerState:
         """Its state at this moment."""

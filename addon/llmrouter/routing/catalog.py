@@ -15,6 +15,7 @@ from llmrouter.targets import Target
 _REMEMBERED_NAMES = 1024
 # Clients choose the names, so that longer ones are not kept: no model is called so, and a body may have 64 MiB.
 LONGEST_NAME = 256
+_WILD = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,17 @@ class Catalogue:
         self.providers = frozenset(target.provider for target in self.targets)
         self._routes = tuple(routes)
         self.routed_models = tuple(route.model for route in self._routes)
+        self._by_key: dict[str, list[tuple[int, Target]]] = {}
+        for position, target in enumerate(self.targets):
+            self._by_key.setdefault(target.key, []).append((position, target))
+        # A catalog of models has a route for each name of each: a look-up finds those, and not a comparison with all.
+        self._literal_routes: dict[str, int] = {}
+        self._glob_routes: list[int] = []
+        for number, route in enumerate(self._routes):
+            if (name := literal_name(route.model.lower())) is None:
+                self._glob_routes.append(number)
+            else:
+                self._literal_routes.setdefault(name, number)
         self._known: LRUCache[str, Candidates] = LRUCache(_REMEMBERED_NAMES)
 
     def candidates(self, requested: str) -> Candidates:
@@ -46,12 +58,27 @@ class Catalogue:
         return found
 
     def _find(self, requested: str) -> Candidates:
+        route = self._route(requested)
+        if route is not None and route.use:
+            return Candidates(self._used(route.use), route)
+        return Candidates(tuple(t for t in self.targets if _matches(requested, t.serves)), route)
+
+    def _route(self, requested: str) -> RouteSettings | None:
+        """The first route whose model matches."""
         # A demand of a route must not depend on how a client spells the name.
         name = requested.lower()
-        route = next((route for route in self._routes if fnmatchcase(name, route.model.lower())), None)
-        if route is not None and route.use:
-            return Candidates(tuple(t for t in self.targets if _matches(t.key, route.use)), route)
-        return Candidates(tuple(t for t in self.targets if _matches(requested, t.serves)), route)
+        literal = self._literal_routes.get(name, len(self._routes))
+        globs = (number for number in self._glob_routes if fnmatchcase(name, self._routes[number].model.lower()))
+        first = min(literal, next(globs, literal))
+        return self._routes[first] if first < len(self._routes) else None
+
+    def _used(self, globs: Iterable[str]) -> tuple[Target, ...]:
+        """The targets whose keys match, in the order of declaration."""
+        names = [(glob, literal_name(glob)) for glob in globs]
+        found = dict(pair for _, name in names if name is not None for pair in self._by_key.get(name, ()))
+        if wild := [glob for glob, name in names if name is None]:
+            found |= {number: t for number, t in enumerate(self.targets) if _matches(t.key, wild)}
+        return tuple(found[position] for position in sorted(found))
 
 
 def _matches(name: str, globs: Iterable[str]) -> bool:
@@ -130,3 +157,14 @@ def _target(settings: Settings, provider: ProviderSettings, model: ModelSettings
 def _literal(name: str) -> str:
     """A glob that matches the name alone; model ids may hold a `[`."""
     return re.sub(r"([*?[])", r"[\1]", name)
+
+
+def literal_name(glob: str) -> str | None:
+    """The one name that a pattern matches, None where there are more; `[*]` is a literal asterisk."""
+    for wild in _WILD:
+        glob = glob.replace(f"[{wild}]", f"\0{ord(wild):04x}")
+    if _WILD & set(glob):
+        return None
+    for wild in _WILD:
+        glob = glob.replace(f"\0{ord(wild):04x}", wild)
+    return glob

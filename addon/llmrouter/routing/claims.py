@@ -19,6 +19,8 @@ class Claim:
 
     def __init__(self, book: QuotaBook, ask_of: Callable[[Target], Ask], wall_ahead_s: float) -> None:
         self._book = book
+        # A plan asks it of each target, before the call stands in any line.
+        self.glance = book.glance
         self._ask_of = ask_of
         self._wall_ahead_s = wall_ahead_s
         self._ticket: Ticket | None = None
@@ -29,11 +31,12 @@ class Claim:
         """Whether any target has limits."""
         return self._book.has_limits
 
-    def check(self, target: Target, now: float) -> QuotaVerdict:
-        """Whether the call may go to a target now, in its turn."""
+    def check(self, target: Target, now: float, ask: Ask | None = None) -> QuotaVerdict:
+        """Whether the call may go to a target now, in its turn; `ask` is what it asks there, where that is known."""
         if not self._book.is_limited(target):
             return FREE
-        return self._book.check(target, self._ask_of(target), now, now + self._wall_ahead_s, self._ticket_for(target))
+        ask = ask or self._ask_of(target)
+        return self._book.check(target, ask, now, now + self._wall_ahead_s, self._ticket_for(target))
 
     def left(self, target: Target, now: float) -> tuple[int | None, int | None]:
         """How many requests and tokens are left of a target's limits; None where it has no such limit."""

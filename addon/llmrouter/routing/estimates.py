@@ -5,12 +5,12 @@ begin with a first guess that counts like a few calls.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from cachetools import LRUCache
 
-from llmrouter.calls import Call, Need
+from llmrouter.calls import Call, MediaTokens, Need
 from llmrouter.replies import Usage
 from llmrouter.routing.prompt_cache import PromptCaches
 from llmrouter.targets import Target
@@ -86,6 +86,7 @@ class Expectation:
     """What one call is expected to use anywhere, made once for each plan.
 
     `most_output_tokens` is the client's own limit, or what is expected where it has none; `is_limited` tells which.
+    `media` are pictures, sound and files, whose guess is the same at all targets and is not known to be cached.
     """
 
     characters: int
@@ -95,27 +96,23 @@ class Expectation:
     caches: PromptCaches
     ratios: Mapping[str, _Ratio]
     is_limited: bool = False
-    _unlearned: tuple[float, float, float, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        value, widest = _FIRST_RATIO
-        self._unlearned = self.characters / value, 0.0, self.output_tokens, int(self.characters / widest)
+    media: MediaTokens | None = None
 
     def at(self, target: Target) -> Expected:
         """What is expected at a target."""
-        return Expected(*self.tokens_at(target))
+        given, cached, least = self.input_at(target.key)
+        return Expected(given, cached, self.output_tokens, int(least))
 
-    def tokens_at(self, target: Target) -> tuple[float, float, float, int]:
-        """What is expected at a target, as the members of `Expected` in a plain tuple: a plan asks this of each."""
-        key = target.key
+    def input_at(self, key: str) -> tuple[float, float, float]:
+        """The tokens of input at a target, by its key; the cached ones among them; and what they come to at least."""
         ratio = self.ratios.get(key)
-        if ratio is None and key not in self.held:
-            return self._unlearned
         value, widest = _FIRST_RATIO if ratio is None else (ratio.value, ratio.widest)
         characters, cached = self.characters, 0.0
         if key in self.held:
             cached = min(self.held[key] * self.caches.yield_of(key), characters) / value
-        return characters / value, cached, self.output_tokens, int(characters / widest)
+        if self.media is not None:
+            return characters / value + self.media.guess, cached, characters / widest + self.media.least
+        return characters / value, cached, characters / widest
 
 
 class EstimateBook:
@@ -135,11 +132,18 @@ class EstimateBook:
             characters=call.input_characters,
             output_tokens=expected if limit is None else min(expected, limit),
             most_output_tokens=expected if limit is None else limit,
-            held=self._caches.held(call.beginnings.found, call.caller, now),
+            # To look at a long prompt takes longer than to plan for it.
+            held=self._caches.held(call.beginnings.found, call.caller, now) if self._caches.know_any else {},
             caches=self._caches,
             ratios=self._ratios,
             is_limited=limit is not None,
+            media=call.media,
         )
+
+    def characters_per_token(self, target: Target) -> float:
+        """How long a token is at a target, as far as that was learned."""
+        ratio = self._ratios.get(target.key)
+        return FIRST_CHARACTERS_PER_TOKEN if ratio is None else ratio.value
 
     def learn(self, target: Target, call: Call, usage: Usage, now: float) -> None:
         """Takes note of what an answer reported."""
@@ -147,11 +151,13 @@ class EstimateBook:
             if (mean := self._outputs.get(call.model)) is None:
                 mean = self._outputs[call.model] = _Mean()
             mean.learn(usage.output_tokens)
-        if usage.input_tokens and call.input_characters and not call.needs & _MEDIA:
+        has_media = not call.needs.isdisjoint(_MEDIA)
+        if usage.input_tokens and call.input_characters and not has_media:
             if (ratio := self._ratios.get(target.key)) is None:
                 ratio = self._ratios[target.key] = _Ratio()
             ratio.learn(call.input_characters, usage.input_tokens)
         beginnings, caches = call.beginnings.found, self._caches
-        if usage.input_tokens and (held := caches.held(beginnings, call.caller, now).get(target.key)):
+        # The length of base64 tells nothing of the share of the tokens.
+        if usage.input_tokens and not has_media and (held := caches.held(beginnings, call.caller, now).get(target.key)):
             caches.learn_yield(target, held / beginnings[-1].characters, usage.cached_tokens / usage.input_tokens)
         caches.note(target, beginnings, call.caller, now)

@@ -1,8 +1,7 @@
 """Reasons to leave a target out of a plan, each in words that the decision record shows."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from llmrouter.brands.members import DISPENSABLE
 from llmrouter.calls import Call, Endpoint
@@ -20,21 +19,52 @@ class Gate(StrEnum):
     DEMAND = "demand"
 
 
+class Reason(Protocol):
+    """What `str()` turns into words when somebody reads them: a string, or figures as they were at the time.
+
+    A plan leaves out hundreds of targets, and hardly any plan is read.
+    """
+
+    def __str__(self) -> str:
+        """The words."""
+        ...
+
+
 class Refusal(NamedTuple):
     """Why a target is left out, in words, and by which gate."""
 
-    reason: str
+    why: Reason
     gate: Gate
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(NamedTuple):
     """A target that is not tried, and why; one that only rests says when it returns (monotonic seconds)."""
 
     target: Target
-    reason: str
+    why: Reason
     gate: Gate | None = None
     returns_at: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return str(self.why)
+
+
+class _TooLong(NamedTuple):
+    least_tokens: int
+    window: int
+
+    def __str__(self) -> str:
+        return f"the prompt has at least {self.least_tokens} tokens, and its window is {self.window}"
+
+
+class _TooDear(NamedTuple):
+    usd: float
+    limit_usd: float
+
+    def __str__(self) -> str:
+        return f"it would cost about ${self.usd:.6f}, and the client allows ${self.limit_usd:g}"
 
 
 def refuse(target: Target, call: Call, route: RouteSettings | None) -> Refusal | None:
@@ -69,7 +99,7 @@ def refuse_long(target: Target, least_input_tokens: int) -> Refusal | None:
     window = target.context_window
     if window is None or least_input_tokens <= window:
         return None
-    return Refusal(f"the prompt has at least {least_input_tokens} tokens, and its window is {window}", Gate.WINDOW)
+    return Refusal(_TooLong(least_input_tokens, window), Gate.WINDOW)
 
 
 def refuse_dear(limit_usd: float | None, expected_usd: float | None) -> Refusal | None:
@@ -80,7 +110,7 @@ def refuse_dear(limit_usd: float | None, expected_usd: float | None) -> Refusal 
         return Refusal(f"its price is not known, and the client allows ${limit_usd:g}", Gate.DEMAND)
     if expected_usd <= limit_usd:
         return None
-    return Refusal(f"it would cost about ${expected_usd:.6f}, and the client allows ${limit_usd:g}", Gate.DEMAND)
+    return Refusal(_TooDear(expected_usd, limit_usd), Gate.DEMAND)
 
 
 def _unfit(target: Target, route: RouteSettings) -> str | None:

@@ -21,6 +21,7 @@ _LONGEST_REST_S = 600.0
 _LONGEST_HEADROOM_REST_S = 60.0
 # Models learn new members, and a provider may have erred: what was refused is tried again after a day.
 _REFUSAL_LASTS_S = 24 * 3600.0
+_TELLS_NOTHING = frozenset({Outcome.CLIENT_GONE, Outcome.NOT_TRANSLATABLE})
 _LONGEST_MEMBER, _MOST_MEMBERS = 100, 64
 
 
@@ -44,6 +45,10 @@ class Condition:
     next_limit_rest_s: float = _FIRST_REST_S
     vitals: Vitals = field(default_factory=Vitals)
     unsupported: dict[str, float] = field(default_factory=dict)
+
+    def unsupported_at(self, now: float) -> frozenset[str]:
+        """The members that it has refused as unknown to it, in the last day."""
+        return frozenset(member for member, until in self.unsupported.items() if until > now)
 
     @property
     def is_disturbed(self) -> bool:
@@ -79,9 +84,7 @@ class HealthBook:
     def unsupported(self, target: Target, now: float) -> frozenset[str]:
         """Members of calls that the target has refused as unknown to it, in the last day."""
         memory = self._targets.get(target.key)
-        if memory is None or not memory.unsupported:
-            return _NOTHING
-        return frozenset(member for member, until in memory.unsupported.items() if until > now)
+        return _NOTHING if memory is None else memory.unsupported_at(now)
 
     def learn_unsupported(self, target: Target, member: str, now: float) -> None:
         """Takes note that the target does not take a member of calls."""
@@ -129,6 +132,8 @@ class HealthBook:
         takes it for the newest.
         """
         memory, consequence = self._memory(target), CONSEQUENCES[outcome]
+        if outcome not in _TELLS_NOTHING:
+            memory.vitals.note_tried(now)
         match consequence.verdict:
             case Verdict.SUCCESS:
                 memory.breaker.record_success(now, began)
@@ -233,8 +238,7 @@ def _row_of(memory: Condition, now: float) -> dict[str, Any]:
         row["vitals"] = vitals
     if memory.resting is not None:
         row |= _row_of_rest(memory.resting, now)
-    if (opens_in_s := memory.breaker.opens_again_in(now)) > 0:
-        row["opens_again_in_s"] = opens_in_s
+    row |= memory.breaker.to_row(now)
     if unsupported := {member: until - now for member, until in memory.unsupported.items() if until > now}:
         row["unsupported"] = unsupported
     return row
@@ -247,8 +251,7 @@ def _row_of_rest(rest: Resting, now: float) -> dict[str, Any]:
 def _restore(memory: Condition, row: dict[str, Any], age_s: float, now: float) -> None:
     memory.vitals.restore(row.get("vitals", {}), age_s, now)
     memory.resting = _rest_of(row, age_s, now)
-    if (opens_in_s := float(row.get("opens_again_in_s", 0)) - age_s) > 0:
-        memory.breaker.resume(opens_in_s, now)
+    memory.breaker.restore(row, age_s, now)
     left = {str(member): float(seconds) - age_s for member, seconds in row.get("unsupported", {}).items()}
     memory.unsupported = {member: now + seconds for member, seconds in left.items() if seconds > 0}
 

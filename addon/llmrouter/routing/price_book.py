@@ -1,16 +1,21 @@
-"""Which prices hold for a target: its owner's, else the provider's live listing, else a price library."""
+"""Which prices hold for a target.
+
+Its owner's, else the provider's live listing, else free where the catalog says so, else a price library's.
+"""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
 from cachetools import LRUCache
 
 from llmrouter.routing.price_sheets import Hours, Override, PriceSheet
-from llmrouter.settings.model import PriceOverrideSettings, PriceSettings
+from llmrouter.settings.model import AdvertisedPrice, PriceOverrideSettings, PriceSettings
 from llmrouter.targets import Target
 
 _OPENAI = "openai"
+_CATALOG = "catalog: free"
 _REMEMBERED_MODELS = 1024
 # Clients choose the names, and no model is called so: as in the catalog.
 _LONGEST_NAME = 256
@@ -82,12 +87,15 @@ class PriceBook:
         self._baselines: LRUCache[str, PriceSheet | None] = LRUCache(_REMEMBERED_MODELS)
 
     def _find(self, target: Target) -> PriceSheet | None:
-        if target.price is not None:
-            return configured_sheet(target.price)
+        price = target.price
+        if price is not None and not isinstance(price, AdvertisedPrice):
+            return configured_sheet(price)
         listed = self._listings.get(target.provider, {}).get(target.model)
-        if listed is not None or self._library is None:
+        if listed is not None:
             return listed
-        return self._library.sheet(target.brand.name, target.model, target.base_url)
+        if price is not None:
+            return replace(configured_sheet(price), source=_CATALOG)
+        return None if self._library is None else self._library.sheet(target.brand.name, target.model, target.base_url)
 
 
 def configured_sheet(price: PriceSettings) -> PriceSheet:

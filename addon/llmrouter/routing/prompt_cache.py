@@ -35,6 +35,11 @@ class PromptCaches:
         self._sent: LRUCache[int, dict[tuple[str, int], float]] = LRUCache(_REMEMBERED)
         self._yields: dict[str, float] = {}
 
+    @property
+    def know_any(self) -> bool:
+        """Whether any beginning is remembered."""
+        return len(self._sent) > 0
+
     def held(self, beginnings: Sequence[Beginning], caller: Caller, now: float) -> Mapping[str, int]:
         """How many characters of a prompt each target was sent lately, by its key; others were sent none."""
         if not beginnings or beginnings[-1].characters < _LEAST_CHARACTERS:

@@ -8,11 +8,22 @@ import math
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from itertools import count
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from llmrouter.errors import Outcome
 from llmrouter.replies import Usage
-from llmrouter.routing.allowances import NANODOLLARS_PER_USD, UNLIMITED, Allowance, Booking, Shortage
+from llmrouter.routing.allowances import (
+    NANODOLLARS_PER_USD,
+    Allowance,
+    Booking,
+    Shortage,
+    Spent,
+    is_limited,
+    most_of,
+    nanodollars_of,
+    spent_of,
+)
+from llmrouter.routing.gates import Reason
 from llmrouter.routing.waiting import Ticket
 from llmrouter.routing.windows import Amounts, Period
 from llmrouter.settings.model import LimitSettings, Settings
@@ -47,11 +58,16 @@ class QuotaState(StrEnum):
 
 class QuotaVerdict(NamedTuple):
     """Whether a request fits. `wait_s` is how long until it does, by estimate where places are waited for, and
-    infinite under `NEVER`; `reason` is why not, in words for the decision record."""
+    infinite under `NEVER`; `why` not is put in words where somebody reads them."""
 
     state: QuotaState
     wait_s: float = 0.0
-    reason: str = ""
+    why: Reason = ""
+
+    @property
+    def reason(self) -> str:
+        """Why not, in words for the decision record."""
+        return str(self.why)
 
 
 FREE = QuotaVerdict(QuotaState.FREE)
@@ -68,20 +84,6 @@ class Ask(NamedTuple):
     usd: float | None
     sure_tokens: int | None = None
     sure_usd: float | None = None
-
-
-class Spent(NamedTuple):
-    """What a provider (`groq`) or a model (`groq/model`) used of a day (2026-11-23) or month (2026-11), for the ledger.
-
-    Money is in billionths of a dollar.
-    """
-
-    name: str
-    kind: Literal["day", "month"]
-    period: str
-    requests: int
-    tokens: int
-    nanodollars: int
 
 
 class Reservation:
@@ -124,14 +126,14 @@ class QuotaBook:
         self._accounts = {}
         for target in targets:
             shared, own = limits.get(target.provider, _NO_LIMITS), limits.get(target.key, _NO_LIMITS)
-            if not (_is_limited(shared) or _is_limited(own)):
+            if not (is_limited(shared) or is_limited(own)):
                 continue
             allowances = [self._allowance(target.key, own, target)]
-            if _is_limited(shared):
+            if is_limited(shared):
                 allowances.insert(0, self._allowance(target.provider, shared, target))
             wait_s = shared.max_wait_seconds if own.max_wait_seconds is None else own.max_wait_seconds
             needs_price = next((why for one in allowances if (why := one.needs_price()) is not None), None)
-            self._accounts[target.key] = _Account(tuple(allowances), wait_s or 0.0, needs_price, _most((shared, own)))
+            self._accounts[target.key] = _Account(tuple(allowances), wait_s or 0.0, needs_price, most_of((shared, own)))
         for allowance in self._allowances.values():
             allowance.line.wake_first()
 
@@ -143,6 +145,35 @@ class QuotaBook:
     def is_limited(self, target: Target) -> bool:
         """Whether any limit holds for a target."""
         return target.key in self._accounts
+
+    def glance(self, target: Target, tokens: float, usd: float | None, now: float, wall: float) -> QuotaVerdict | None:
+        """`check` for a request of about so much, where it is clear at a glance: there is ample room, or none at all.
+
+        None where `check` has to say.
+        """
+        account = self._accounts.get(target.key)
+        if account is None:
+            return FREE
+        if usd is None and account.needs_price is not None:
+            return None
+        nanodollars = 0.0 if usd is None else usd * NANODOLLARS_PER_USD
+        for allowance in account.allowances:
+            if allowance.axes:
+                room = allowance.known_room
+                if (
+                    room is None
+                    or allowance.line.total[0]
+                    or room[0] < 1
+                    or room[1] <= tokens
+                    or room[2] <= nanodollars
+                ):
+                    is_possible = tokens < account.most[1] and nanodollars < account.most[2]
+                    return (
+                        _used_up(allowance, account.max_wait_s, (now, wall), is_paid=nanodollars > 0)
+                        if is_possible
+                        else None
+                    )
+        return FREE
 
     def check(self, target: Target, ask: Ask, now: float, wall: float, ticket: Ticket | None = None) -> QuotaVerdict:
         """Whether a request fits now, behind all that wait already; takes nothing.
@@ -160,17 +191,18 @@ class QuotaBook:
         found = _tightest(account, amounts, now, wall, ticket)
         if found is None:
             return FREE
-        (wait_s, reason), allowance = found
+        shortage, allowance = found
+        wait_s = shortage.wait_s
         if wait_s == math.inf:
-            return QuotaVerdict(QuotaState.NEVER, wait_s, reason)
+            return QuotaVerdict(QuotaState.NEVER, wait_s, shortage)
         wait_s = max(wait_s, _SHORTEST_WAIT_S)
         patience_s = account.max_wait_s if ticket is None else ticket.gives_up_at - now
         stands_there = ticket is not None and ticket.line is allowance.line
         if wait_s > patience_s or (allowance.line.is_full and not stands_there):
-            return QuotaVerdict(QuotaState.USED_UP, wait_s, reason)
+            return QuotaVerdict(QuotaState.USED_UP, wait_s, shortage)
         if ticket is not None:
             allowance.line.join(ticket)
-        return QuotaVerdict(QuotaState.WAIT, wait_s, reason)
+        return QuotaVerdict(QuotaState.WAIT, wait_s, shortage)
 
     def join(self, target: Target, ask: Ask, now: float, wall: float) -> Ticket | None:
         """A place in line, for at most as long as `max_wait_seconds` of the limits says.
@@ -208,7 +240,7 @@ class QuotaBook:
             requests, tokens, nanodollars = booking.amounts
             if usage is not None:
                 tokens = usage.input_tokens + usage.output_tokens
-            booking.correct((requests, tokens, nanodollars if cost_usd is None else _nanodollars(cost_usd)))
+            booking.correct((requests, tokens, nanodollars if cost_usd is None else nanodollars_of(cost_usd)))
             booking.allowance.slots.learn(now - reservation.began)
         self._close(reservation)
 
@@ -262,12 +294,12 @@ class QuotaBook:
 
     def snapshot(self) -> list[Spent]:
         """All counts of the current days and months."""
-        return [spent for allowance in self._allowances.values() for spent in _spent(allowance)]
+        return [spent for allowance in self._allowances.values() for spent in spent_of(allowance)]
 
     def changes(self) -> list[Spent]:
         """The counts that changed since this was last asked."""
         changed, self._changed = self._changed, {}
-        return [spent for allowance in changed.values() for spent in _spent(allowance)]
+        return [spent for allowance in changed.values() for spent in spent_of(allowance)]
 
     def restore(self, rows: Iterable[tuple[str, str, str, int, int, int]], wall: float) -> None:
         """Adds the counts of an earlier run, as `snapshot` gave them; other days and months are dropped."""
@@ -311,31 +343,14 @@ def limits_of(settings: Settings) -> dict[str, LimitSettings]:
     return limits
 
 
-def _is_limited(limits: LimitSettings) -> bool:
-    return any(value is not None for name, value in limits if name != "max_wait_seconds")
-
-
 def _amounts(ask: Ask, most: Amounts) -> Amounts:
     """What is reserved: what is sure, and of the guess no more than any request may take."""
-    tokens, nanodollars = max(ask.tokens, 0), 0 if ask.usd is None else _nanodollars(max(ask.usd, 0.0))
+    tokens, nanodollars = max(ask.tokens, 0), 0 if ask.usd is None else nanodollars_of(max(ask.usd, 0.0))
     if ask.sure_tokens is not None:
         tokens = max(min(tokens, most[1]), ask.sure_tokens)
     if ask.sure_usd is not None:
-        nanodollars = max(min(nanodollars, most[2]), _nanodollars(ask.sure_usd))
+        nanodollars = max(min(nanodollars, most[2]), nanodollars_of(ask.sure_usd))
     return 1, tokens, nanodollars
-
-
-def _most(limits: Iterable[LimitSettings]) -> Amounts:
-    tokens, nanodollars = UNLIMITED, UNLIMITED
-    for limit in limits:
-        tokens = min(tokens, *(value for value in (limit.tpm, limit.tpd) if value is not None), UNLIMITED)
-        money = (value for value in (limit.usd_per_day, limit.usd_per_month) if value is not None)
-        nanodollars = min(nanodollars, *map(_nanodollars, money), UNLIMITED)
-    return UNLIMITED, tokens, nanodollars
-
-
-def _nanodollars(usd: float) -> int:
-    return round(usd * NANODOLLARS_PER_USD)
 
 
 def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:
@@ -346,6 +361,20 @@ def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:
         if room is None or room[0] < requests or room[1] < tokens or room[2] < nanodollars or allowance.line.total[0]:
             return False
     return True
+
+
+def _used_up(
+    allowance: Allowance, patience_s: float, moment: tuple[float, float], *, is_paid: bool
+) -> QuotaVerdict | None:
+    """The verdict on any request, however small, where there is no room for one; a plan asks it of many targets."""
+    told, ahead = allowance.told, allowance.line.total
+    if told is None or told[0] != moment[0] or told[1] != patience_s or told[2] is not is_paid or told[3] != ahead:
+        verdict, shortage = None, allowance.shortage((1, 1, int(is_paid)), ahead, *moment)
+        if shortage is not None and shortage.wait_s > patience_s:
+            verdict = QuotaVerdict(QuotaState.USED_UP, max(shortage.wait_s, _SHORTEST_WAIT_S), shortage)
+        allowance.told = told = moment[0], patience_s, is_paid, ahead, verdict
+    found: QuotaVerdict | None = told[4]
+    return found
 
 
 def _tightest(
@@ -360,8 +389,3 @@ def _tightest(
         if shortage is not None and (found is None or shortage.wait_s > found[0].wait_s):
             found = shortage, allowance
     return found
-
-
-def _spent(allowance: Allowance) -> Iterable[Spent]:
-    yield Spent(allowance.name, "day", allowance.day.name, *allowance.day.used)
-    yield Spent(allowance.name, "month", allowance.month.name, *allowance.month.used)

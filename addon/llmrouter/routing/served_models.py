@@ -1,10 +1,8 @@
 """Which models the router answers for now, by the names that clients use."""
 
-from llmrouter.routing.catalog import Catalogue
+from llmrouter.routing.catalog import Catalogue, literal_name
 from llmrouter.routing.health import HealthBook
 from llmrouter.targets import ServedModel
-
-_GLOB = frozenset("*?[")
 
 
 def served_models(catalogue: Catalogue, health: HealthBook, now: float) -> list[ServedModel]:
@@ -29,17 +27,6 @@ def served_model(catalogue: Catalogue, health: HealthBook, name: str, now: float
 def _names(catalogue: Catalogue) -> dict[str, None]:
     names: dict[str, None] = {}
     for target in catalogue.targets:
-        names |= {name: None for name in map(_literal, target.serves) if name is not None}
+        names |= {name: None for name in map(literal_name, target.serves) if name is not None}
         names |= {target.model: None, target.key: None}
-    return names | {name: None for name in map(_literal, catalogue.routed_models) if name is not None}
-
-
-def _literal(glob: str) -> str | None:
-    """The one name that a pattern matches, None where there are more; `[*]` is a literal asterisk."""
-    for wild in _GLOB:
-        glob = glob.replace(f"[{wild}]", f"\0{ord(wild):04x}")
-    if _GLOB & set(glob):
-        return None
-    for wild in _GLOB:
-        glob = glob.replace(f"\0{ord(wild):04x}", wild)
-    return glob
+    return names | {name: None for name in map(literal_name, catalogue.routed_models) if name is not None}

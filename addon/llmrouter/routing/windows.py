@@ -5,8 +5,10 @@ Each counter only counts; what the limits are, and what follows, stands in `allo
 """
 
 import math
+from bisect import bisect_left
 from collections import deque
 from datetime import UTC, datetime
+from itertools import accumulate
 
 type Amounts = tuple[int, int, int]
 """Requests, tokens, and billionths of a dollar."""
@@ -45,11 +47,13 @@ class SlidingMinute:
     minute after a pause. What an entry holds leaves together, with the last of it, so that no minute is undercounted.
     """
 
-    __slots__ = ("_entries", "_total")
+    __slots__ = ("_entries", "_sums", "_total")
 
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque()
         self._total = 0
+        # How much leaves with each entry and those before it, None since something changed.
+        self._sums: list[int] | None = None
 
     def used(self, now: float) -> int:
         """What counts at this moment."""
@@ -58,6 +62,7 @@ class SlidingMinute:
             old = entries.popleft()
             old.counts = False
             self._total -= old.amount
+            self._sums = None
         return self._total
 
     def add(self, amount: int, now: float) -> Entry:
@@ -69,6 +74,7 @@ class SlidingMinute:
         entry.at = max(entry.at, now)
         entry.amount += amount
         self._total += amount
+        self._sums = None
         return entry
 
     def change(self, entry: Entry, difference: int) -> None:
@@ -76,19 +82,20 @@ class SlidingMinute:
         if entry.counts:
             entry.amount += difference
             self._total += difference
+            self._sums = None
 
     def frees_in_s(self, excess: int, limit: int, now: float) -> float:
         """In how many seconds at least `excess` will have left.
 
         Where less counts now, what is still to come fills further minutes up to `limit` before it leaves again.
         """
-        leaves_in_s = 0.0
-        for entry in self._entries:
-            leaves_in_s = entry.at + _KEPT_S - now
-            excess -= entry.amount
-            if excess <= 0:
-                return leaves_in_s
-        return leaves_in_s + _KEPT_S * math.ceil(excess / limit)
+        if not self._entries:
+            return _KEPT_S * math.ceil(excess / limit)
+        if self._sums is None:
+            self._sums = list(accumulate(entry.amount for entry in self._entries))
+        if excess <= self._total:
+            return self._entries[bisect_left(self._sums, excess)].at + _KEPT_S - now
+        return self._entries[-1].at + _KEPT_S - now + _KEPT_S * math.ceil((excess - self._total) / limit)
 
 
 class Period:

@@ -5,16 +5,15 @@ in `checks`. Durations are seconds, prices US dollars per million tokens.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from llmrouter.calls import Need
 from llmrouter.settings.caching import CacheSettings, CacheWhen
 from llmrouter.settings.policies import PoliciesSettings
 from llmrouter.settings.storage import StorageSettings
 from llmrouter.settings.values import (
-    DayHours,
     Flag,
     Frozen,
     Glob,
@@ -31,6 +30,7 @@ from llmrouter.settings.values import (
     Wait,
     Weekday,
     Weight,
+    WindowHours,
 )
 
 _STREAM_BEGINS_S = 30.0
@@ -41,8 +41,8 @@ class PriceOverrideSettings(Frozen):
 
     from_tokens: PositiveInt | None = None
     """From this many input tokens on; the whole request has these prices."""
-    hours: DayHours | None = None
-    """At these hours in UTC, such as 16:30-00:30."""
+    hours: WindowHours | None = None
+    """At these hours in UTC, such as 16:30-00:30; default: the whole day."""
     weekdays: tuple[Weekday, ...] | None = None
     """On these days, in UTC: mon, tue, wed, thu, fri, sat, sun; hours count to the day on which they begin."""
     input: Price | None = None
@@ -53,6 +53,12 @@ class PriceOverrideSettings(Frozen):
     """US dollars per million input tokens that the provider had cached."""
     cache_write: Price | None = None
     """US dollars per million input tokens that the provider writes to its cache."""
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.input is self.output is self.cached_input is self.cache_write is None:
+            raise ValueError("no price is given; give at least one of input, output, cached_input, cache_write")
+        return self
 
 
 class PriceSettings(Frozen):
@@ -70,6 +76,13 @@ class PriceSettings(Frozen):
     """US dollars for each request, whatever its length."""
     overrides: tuple[PriceOverrideSettings, ...] = ()
     """Other prices under a condition; where several hold, a later one has the last word, price by price."""
+
+
+class AdvertisedPrice(PriceSettings):
+    """A price that the model index tells, and not the owner: what the provider itself lists has the better word.
+
+    It stands where there is no configuration; no file can say it.
+    """
 
 
 class BreakerSettings(Frozen):

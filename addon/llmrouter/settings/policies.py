@@ -20,7 +20,7 @@ class WeightedSettings(Frozen):
     quality: Importance = 0.0
     """What is missing of the best quality in the tier, as a share of it."""
     error_rate: Importance = 0.0
-    """The share of recent requests that failed."""
+    """The share of recent requests that failed, or were refused because the provider's limits were used up."""
 
     @model_validator(mode="after")
     def _something_counts(self) -> Self:
@@ -67,7 +67,7 @@ class CustomSettings(Frozen):
     """How a class of one's own is run."""
 
     timeout_seconds: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.02
-    """How long it may take to order a tier, at most 1; all requests wait for it. After that, least_cost orders."""
+    """How long it may take for all tiers of a call, at most 1; all requests wait. After that, least_cost orders."""
 
 
 class PoliciesSettings(Frozen):

@@ -41,7 +41,10 @@ class AttemptRecord:
     """One try: the target, what it came to, and how long it took in seconds.
 
     `changes` says in what the request differed from the client's; `requests_left` and `tokens_left` are what the
-    provider says is left of its limits.
+    provider says is left of its limits. `usage` is what it used, and `cost_usd` what that cost, whether the client got
+    the answer or not, `cost_source` who says so: the provider, or whoever told the price. Both are None where nobody
+    knows; `is_unpriced` tells that it was paid for all the same. `guessed_usage` is what was booked in place of a usage
+    that was not told: what had passed when the answer was cut off.
     """
 
     target: str
@@ -53,6 +56,11 @@ class AttemptRecord:
     changes: tuple[str, ...] = ()
     requests_left: int | None = None
     tokens_left: int | None = None
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    cost_source: str | None = None
+    is_unpriced: bool = False
+    guessed_usage: Usage | None = None
 
 
 @dataclass(slots=True)
@@ -60,7 +68,8 @@ class Decision:
     """Everything about one call; filled as it goes, published when it ends.
 
     `at` is Unix time, `result` is `answered`, `failed`, `broken` (after content was sent) or `client_gone`. `age_s` is
-    how old an answer of the cache was.
+    how old an answer of the cache was. `usage` is that of the answer; `cost_usd` is the sum over all attempts, None
+    where one of them was paid for and nobody knows how much: `known_cost_usd` is the sum of those that are known.
     """
 
     id: str
@@ -77,6 +86,7 @@ class Decision:
     answered_by: str | None = None
     usage: Usage | None = None
     cost_usd: float | None = None
+    known_cost_usd: float = 0.0
     saved_usd: float | None = None
     seconds: float = 0.0
     error: str | None = None
@@ -99,19 +109,24 @@ class Decision:
             **({} if self.age_s is None else {"age_s": round(self.age_s, 1)}),
             "plan": {} if self.plan is None else self.plan.to_record(),
             "attempts": [_attempt_record(attempt) for attempt in self.attempts],
-            "usage": None
-            if usage is None
-            else {
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "cached_tokens": usage.cached_tokens,
-                "reasoning_tokens": usage.reasoning_tokens,
-                "cache_write_tokens": usage.cache_write_tokens,
-            },
+            "usage": _usage_record(usage),
             "cost_usd": self.cost_usd,
+            **({} if self.cost_usd is not None else {"known_cost_usd": self.known_cost_usd}),
             "saved_usd": self.saved_usd,
             "error": self.error,
         }
+
+
+def _usage_record(usage: Usage | None) -> dict[str, int] | None:
+    if usage is None:
+        return None
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+    }
 
 
 def _attempt_record(attempt: AttemptRecord) -> dict[str, Any]:
@@ -132,6 +147,19 @@ def _attempt_record(attempt: AttemptRecord) -> dict[str, Any]:
         record["requests_left"] = attempt.requests_left
     if attempt.tokens_left is not None:
         record["tokens_left"] = attempt.tokens_left
+    return record | _money_record(attempt)
+
+
+def _money_record(attempt: AttemptRecord) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    if attempt.usage is not None:
+        record["usage"] = _usage_record(attempt.usage)
+    if attempt.guessed_usage is not None:
+        record["guessed_usage"] = _usage_record(attempt.guessed_usage)
+    if attempt.cost_usd is not None:
+        record |= {"cost_usd": attempt.cost_usd, "cost_source": attempt.cost_source}
+    if attempt.is_unpriced:
+        record["cost_usd"] = None
     return record
 
 

@@ -30,12 +30,12 @@ def wall() -> WallClock:
 
 
 @pytest.fixture(scope="session")
-def shared_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def shared_postgres() -> Iterator[PostgresServer]:
     """A server for tests that use a database of their own."""
-    server = PostgresServer(tmp_path_factory.mktemp("postgres") / "data")
+    server = PostgresServer()
     server.start()
     yield server
-    server.stop()
+    server.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

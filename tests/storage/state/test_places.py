@@ -67,7 +67,7 @@ async def test_two_that_open_at_once_make_it_once(open_store: Open) -> None:
 
 
 async def test_a_server_that_returns_is_used_again(tmp_path: Path) -> None:
-    postgres = PostgresServer(tmp_path / "postgres")
+    postgres = PostgresServer()
     postgres.start()
     store = open_state(postgres.url, tmp_path, Clock())
     await store.add("me", "run", [("r1", {})])
@@ -78,7 +78,7 @@ async def test_a_server_that_returns_is_used_again(tmp_path: Path) -> None:
     postgres.start()
     assert await store.get("me", "run", "r1") is not None
     await store.close()
-    postgres.stop()
+    postgres.remove()
 
 
 async def test_errors_hold_no_password(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ from llmrouter.endpoints.responses.output_items import (
 from llmrouter.endpoints.responses.response import ResponseShape, response_object, usage_of
 from llmrouter.endpoints.responses.text_marks import citations_of, logprobs_of, objects
 
+_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
+"""Service tiers of responses (`ServiceTier` of OpenAI's SDK 3.54)."""
+
 _CUT_SHORT = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Finish reasons of an answer that is not whole, and why a response is incomplete then."""
 
@@ -53,7 +56,7 @@ class _Call:
 class EventStream:
     """The events of one response, which is told by one choice of a chat completion.
 
-    `new_id` makes an id of a prefix such as `msg_`. A message or reasoning closes when something else begins; tool
+    `new_id` makes an id of a prefix such as `msg`. A message or reasoning closes when something else begins; tool
     calls stay open until the end, for their fragments may come in any order. Citations that come when their message
     has closed are lost. After `fail`, items that were open are not in the output: half a tool call must not be run.
     """
@@ -66,13 +69,14 @@ class EventStream:
         self._items: list[SpokenItem | CallItem] = []
         self._spoken: SpokenItem | None = None
         self._latest: SpokenItem | CallItem | None = None
-        self._calls: dict[Any, _Call] = {}
+        self._calls: dict[int | None, _Call] = {}
         self._call_ids: set[str] = set()
         self._citations: list[dict[str, Any]] = []
         self._logprobs: list[dict[str, Any]] = []
         self._usage: dict[str, Any] | None = None
         self._finish_reason: str | None = None
         self._ending: dict[str, Any] = {}
+        self._tier: dict[str, str] = {}
 
     @property
     def output(self) -> list[dict[str, Any]]:
@@ -82,7 +86,7 @@ class EventStream:
     @property
     def response(self) -> dict[str, Any]:
         """The response as it is now."""
-        return response_object(self._shape, self._status, self.output, self._usage, **self._ending)
+        return response_object(self._shape, self._status, self.output, self._usage, **self._ending) | self._tier
 
     def begin(self) -> list[Event]:
         """The events before the answer."""
@@ -95,6 +99,8 @@ class EventStream:
     def feed(self, chunk: dict[str, Any]) -> list[Event]:
         """The events for one chunk, or for what has the shape of one."""
         self._usage = usage_of(chunk.get("usage")) or self._usage
+        if isinstance(tier := chunk.get("service_tier"), str) and tier in _TIERS:
+            self._tier = {"service_tier": tier}
         told: list[Told] = []
         for choice in objects(chunk.get("choices")):
             if choice.get("index", 0) == 0:
@@ -154,7 +160,7 @@ class EventStream:
         told: list[Told] = []
         if self._spoken is None or self._spoken.is_message != is_message:
             told += self._close_spoken()
-            id = self._new_id("msg_" if is_message else "rs_")
+            id = self._new_id("msg" if is_message else "rs")
             self._spoken = SpokenItem(id, len(self._items), is_message=is_message)
             self._items.append(self._spoken)
             told += self._spoken.begin()
@@ -165,11 +171,15 @@ class EventStream:
         return told + self._spoken.add(kind, piece, logprobs)
 
     def _cite(self, annotations: Any) -> list[Told]:
-        """Citations wait for the text that they stand in."""
+        """Citations wait for the text that they stand in; those of a text that has closed are lost."""
         self._citations += citations_of(annotations)
-        if not self._citations or self._spoken is None or not self._spoken.may_cite:
+        if not self._citations:
             return []
-        told = [event for citation in self._citations for event in self._spoken.cite(citation)]
+        told: list[Told] = []
+        if self._spoken is not None and self._spoken.may_cite:
+            told = [event for citation in self._citations for event in self._spoken.cite(citation)]
+        elif not any(isinstance(item, SpokenItem) and item.is_message for item in self._items):
+            return []
         self._citations = []
         return told
 
@@ -180,11 +190,14 @@ class EventStream:
         if isinstance(item, CallItem):
             return item.close(status)
         self._spoken = None
-        late, self._logprobs = self._logprobs, []
+        late: list[dict[str, Any]] = []
+        if item.is_message:
+            late, self._logprobs = self._logprobs, []
         return item.close(status, late)
 
     def _add_to_call(self, fragment: Mapping[str, Any]) -> list[Told]:
-        call = self._calls.setdefault(fragment.get("index"), _Call())
+        index = fragment.get("index")
+        call = self._calls.setdefault(index if isinstance(index, int) else None, _Call())
         custom = fragment.get("custom")
         inner = custom if isinstance(custom, dict) else fragment.get("function")
         inner = inner if isinstance(inner, dict) else {}
@@ -193,25 +206,24 @@ class EventStream:
         call.name = call.name or _text(inner, "name")
         piece = _text(inner, "input" if isinstance(custom, dict) else "arguments")
         if call.item is not None:
-            self._latest = call.item
-            return call.item.add(piece) if piece else []
+            self._latest = call.item if piece else self._latest
+            return call.item.add(piece)
         call.early.append(piece)
         return self._begin_call(call) if call.name else []
 
     def _begin_call(self, call: _Call) -> list[Told]:
         told = self._close_spoken()
         if not call.call_id or call.call_id in self._call_ids:
-            call.call_id = self._new_id("call_")
+            call.call_id = self._new_id("call")
         self._call_ids.add(call.call_id)
         is_bridged = not call.is_custom and call.name in self._shape.custom_tools
-        id = self._new_id("ctc_" if call.is_custom or is_bridged else "fc_")
+        id = self._new_id("ctc" if call.is_custom or is_bridged else "fc")
         place = len(self._items)
         call.item = CallItem(id, place, call.call_id, call.name, is_custom=call.is_custom, is_bridged=is_bridged)
         self._items.append(call.item)
         self._latest = call.item
         told += call.item.begin()
-        early = "".join(call.early)
-        return told + call.item.add(early) if early else told
+        return told + call.item.add("".join(call.early))
 
 
 def _text(members: Mapping[str, Any], name: str) -> str:

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from llmrouter.replies import Usage
 
-_DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {
+_MERGED = ("reasoning", "text")
+"""Members whose own members have defaults."""
+
+
+def _defaults() -> dict[str, Any]:
+    """What a response repeats of its request, with what OpenAI takes for a member that is missing or null."""
+    return {
         "conversation": None,
         "instructions": None,
         "max_output_tokens": None,
@@ -32,11 +36,6 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "truncation": "disabled",
         "user": None,
     }
-)
-"""What a response repeats of its request, with what OpenAI takes for a member that is missing or null."""
-
-_MERGED = ("reasoning", "text")
-"""Members whose own members have defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +75,14 @@ def response_object(
         "incomplete_details": incomplete_details,
         "model": shape.model,
         "output": list(output),
-        **{name: _echo(name, shape.echoed.get(name), default) for name, default in _DEFAULTS.items()},
+        **{name: _echo(name, shape.echoed.get(name), default) for name, default in _defaults().items()},
         "usage": usage,
     }
 
 
 def _echo(name: str, sent: Any, default: Any) -> Any:
     if sent is None:
-        return dict(default) if isinstance(default, dict) else list(default) if isinstance(default, list) else default
+        return default
     if name == "conversation" and isinstance(sent, str):
         return {"id": sent}
     if name in _MERGED and isinstance(sent, dict):

@@ -12,7 +12,7 @@ from llmrouter.providers.anthropic.turns import TurnOrder
 from llmrouter.providers.bodies import bad
 from llmrouter.providers.failures import classify_inside
 from llmrouter.providers.wire import Job
-from llmrouter.replies import Chunk
+from llmrouter.replies import Chunk, Usage
 from llmrouter.sse import Event, SseDecoder, SseError
 
 _HEAD_BYTES = 4096
@@ -47,6 +47,11 @@ class StreamDecoder:
         self._usage: dict[str, Any] = {}
         self._head: bytes | None = b""
         self.done = False
+
+    @property
+    def usage(self) -> Usage | None:
+        # Before the end it has the tokens of the prompt alone.
+        return None if self._reason is None else usage_of(self._usage)
 
     @property
     def is_holding(self) -> bool:

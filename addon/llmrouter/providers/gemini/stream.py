@@ -32,6 +32,10 @@ class StreamDecoder:
         self.done = False
 
     @property
+    def usage(self) -> Usage | None:
+        return self._usage
+
+    @property
     def is_holding(self) -> bool:
         return False
 

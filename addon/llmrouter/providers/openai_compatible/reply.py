@@ -13,8 +13,9 @@ from llmrouter.providers.openai_compatible.normal import (
     with_plain_content,
 )
 from llmrouter.providers.openai_compatible.splice import with_model
+from llmrouter.providers.openai_compatible.usage import usage_in
 from llmrouter.providers.wire import Job
-from llmrouter.replies import Reply, Usage
+from llmrouter.replies import Reply
 
 
 def read_reply(data: bytes, job: Job) -> Reply:
@@ -34,7 +35,7 @@ def read_reply(data: bytes, job: Job) -> Reply:
     changes = _frame(fields, job)
     if any(new is not old for new, old in zip(fixed, choices, strict=True)):
         changes["choices"] = fixed
-    usage = Usage.from_openai(fields.get("usage"))
+    usage = usage_in(fields, job.dialect)
     if changes:
         return Reply(JsonObject(data).encode({**changes, "model": job.call.model}), usage)
     return Reply(with_model(data, fields, job.call.model), usage)

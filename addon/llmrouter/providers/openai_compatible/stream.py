@@ -10,6 +10,7 @@ from llmrouter.providers.bodies import bad, parsed
 from llmrouter.providers.failures import classify_inside
 from llmrouter.providers.openai_compatible.choices import ChoiceInStream
 from llmrouter.providers.openai_compatible.splice import with_model
+from llmrouter.providers.openai_compatible.usage import money_in, usage_in
 from llmrouter.providers.wire import Job
 from llmrouter.replies import Chunk, Usage
 from llmrouter.sse import Event, SseDecoder, SseError
@@ -25,7 +26,19 @@ class StreamDecoder:
     an end needs no `[DONE]`. The usage is told once, in a chunk of its own after the end.
     """
 
-    __slots__ = ("_choices", "_created", "_events", "_head", "_id", "_job", "_model", "_usage", "_usage_data", "done")
+    __slots__ = (
+        "_choices",
+        "_created",
+        "_events",
+        "_head",
+        "_id",
+        "_job",
+        "_model",
+        "_money",
+        "_usage",
+        "_usage_data",
+        "done",
+    )
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -35,9 +48,14 @@ class StreamDecoder:
         self._id: str | None = None
         self._created = 0
         self._usage: Usage | None = None
+        self._money: dict[str, Any] = {}
         self._usage_data = b""
         self._head: bytes | None = b""
         self.done = False
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._usage
 
     @property
     def is_holding(self) -> bool:
@@ -83,7 +101,7 @@ class StreamDecoder:
         if self._usage_data:
             return [Chunk(self._usage_data, False)]
         frame = {"id": self._id, "object": _OBJECT, "created": self._created}
-        usage = {"model": self._job.call.model, "choices": [], "usage": self._usage.to_openai()}
+        usage = {"model": self._job.call.model, "choices": [], "usage": self._usage.to_openai() | self._money}
         return [Chunk(orjson.dumps({**frame, **usage}), False)]
 
     def _cut_off(self) -> AttemptFailed:
@@ -125,8 +143,9 @@ class StreamDecoder:
             raise bad("the provider's stream has choices that are no list")
         if self._is_plain_text(fields, choices):
             return Chunk(with_model(data, fields, self._job.call.model, self._model), True)
-        usage = _usage(fields)
-        self._usage = usage or self._usage
+        usage = usage_in(fields, self._job.dialect)
+        if usage is not None:
+            self._usage, self._money = usage, money_in(fields)
         if choices:
             return self._with_choices(data, fields, choices, usage)
         if usage is not None:
@@ -206,12 +225,6 @@ def _error_of(fields: Any) -> Any:
         return fields
     error = _inside(fields, "x_groq").get("error") if "x_groq" in fields else None
     return {"error": error} if error else None
-
-
-def _usage(fields: Mapping[str, Any]) -> Usage | None:
-    if usage := Usage.from_openai(fields.get("usage")):
-        return usage
-    return Usage.from_openai(_inside(fields, "x_groq").get("usage")) if "x_groq" in fields else None
 
 
 def _inside(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from llmrouter.providers.openai_responses.answer import (
 )
 from llmrouter.providers.openai_responses.writer import AnswerWriter, Said
 from llmrouter.providers.wire import Job
-from llmrouter.replies import Chunk
+from llmrouter.replies import Chunk, Usage
 from llmrouter.sse import Event, SseDecoder, SseError
 
 _HEAD_BYTES = 4096
@@ -53,7 +53,7 @@ class StreamDecoder:
     that carries the last response, and without one it was cut off, `[DONE]` or not.
     """
 
-    __slots__ = ("_by_id", "_by_place", "_events", "_finished", "_head", "_job", "_latest", "_writer", "done")
+    __slots__ = ("_by_id", "_by_place", "_events", "_finished", "_head", "_job", "_latest", "_usage", "_writer", "done")
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -64,7 +64,12 @@ class StreamDecoder:
         self._latest: _Item | None = None
         self._finished: list[dict[str, Any]] = []
         self._head: bytes | None = b""
+        self._usage: Usage | None = None
         self.done = False
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._usage
 
     @property
     def is_holding(self) -> bool:
@@ -239,7 +244,7 @@ class StreamDecoder:
         reason = finish_reason(response, status, writer.has_calls)
         remember(answer_of(self._finished or repeated, self._job).calls, self._job)
         self.done = True
-        usage = usage_of(response)
+        self._usage = usage = usage_of(response)
         return [*chunks, writer.end(reason), *([] if usage is None else [writer.usage(usage)])]
 
 

@@ -82,7 +82,9 @@ class SqlStore:
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+            connection.exec_driver_sql(
+                "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
+            )
 
         store = cls(engine, str(file), clock)
         store._folder = file.parent
@@ -183,7 +185,9 @@ class SqlStore:
             for which, id in (("after", after), ("before", before)):
                 if id is not None:
                     place = _place_of(connection, caller, kind, parent, which, id)
-                    query = query.where(_D.position > place if (which == "after") != descending else _D.position < place)
+                    query = query.where(
+                        _D.position > place if (which == "after") != descending else _D.position < place
+                    )
             order = _D.position.desc() if descending != is_backwards else _D.position
             return _documents(connection, query.order_by(order).limit(limit + 1))
 

@@ -2,5 +2,7 @@
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], transactional_ddl=True, version_table="state_version")
+context.configure(
+    connection=context.config.attributes["connection"], transactional_ddl=True, version_table="state_version"
+)
 context.run_migrations()

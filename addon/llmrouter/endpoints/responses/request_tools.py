@@ -1,0 +1,56 @@
+"""The tools of a request: which are right, and which only OpenAI runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from llmrouter.endpoints.request_members import kind_of
+from llmrouter.errors import InvalidRequest
+
+_CHOICES = ("none", "auto", "required")
+_OWN = ("function", "custom")
+"""Tools that the app runs itself."""
+
+
+def check_tools(tools: Sequence[Any]) -> list[str]:
+    """The kinds of tools that run at OpenAI; raises `InvalidRequest`."""
+    hosted: list[str] = []
+    names: set[str] = set()
+    for number, tool in enumerate(tools):
+        where = f"tools[{number}]"
+        if not isinstance(tool, dict):
+            text = f"Invalid type for '{where}': expected an object, but got {kind_of(tool)}."
+            raise InvalidRequest(text, param=where)
+        kind = tool.get("type")
+        if not isinstance(kind, str):
+            raise InvalidRequest(f"Missing required parameter: '{where}.type'.", param=f"{where}.type")
+        if kind not in _OWN:
+            hosted.append(kind)
+            continue
+        _check_own(tool, where, names)
+    return hosted
+
+
+def _check_own(tool: dict[str, Any], where: str, names: set[str]) -> None:
+    name = tool.get("name")
+    if not isinstance(name, str) or not name:
+        is_of_chat = isinstance(tool.get("function"), dict)
+        hint = " In Responses it stands beside 'type', not in 'function'." if is_of_chat else ""
+        raise InvalidRequest(f"Missing required parameter: '{where}.name'.{hint}", param=f"{where}.name")
+    if name in names:
+        raise InvalidRequest(f"Two tools are named '{name[:100]}'.", param=f"{where}.name")
+    names.add(name)
+    if not isinstance(tool.get("parameters"), dict | None):
+        raise InvalidRequest(f"'{where}.parameters' must be an object.", param=f"{where}.parameters")
+
+
+def check_choice(choice: Any) -> None:
+    """Raises `InvalidRequest` where it is no choice of a tool."""
+    if choice is None or choice in _CHOICES:
+        return
+    if not isinstance(choice, dict) or not isinstance(choice.get("type"), str):
+        told = ", ".join(f"'{name}'" for name in _CHOICES)
+        raise InvalidRequest(f"'tool_choice' must be one of {told}, or an object with a 'type'.", param="tool_choice")
+    if choice["type"] in _OWN and not isinstance(choice.get("name"), str):
+        raise InvalidRequest("Missing required parameter: 'tool_choice.name'.", param="tool_choice.name")
+    if choice["type"] == "allowed_tools" and not isinstance(choice.get("tools"), list):
+        raise InvalidRequest("Missing required parameter: 'tool_choice.tools'.", param="tool_choice.tools")

@@ -1,0 +1,67 @@
+"""Who answers a routed request: the gateway, a surface that keeps state, or OpenAI after all."""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from mitmproxy import http
+
+from llmrouter import surfaces
+from llmrouter.calls import Call, JsonObject, Preferences
+from llmrouter.operations import Operation, Result
+from llmrouter.proxy.exchange import Exchange
+from llmrouter.proxy.incoming import is_call, read_call, read_operation
+from llmrouter.proxy.runtime import Runtime
+from llmrouter.telling import tell
+
+
+class Work(NamedTuple):
+    """What answers a request; None from `answer` means that OpenAI has to say it."""
+
+    name: str
+    answer: Callable[[], Awaitable[Result | None]]
+
+
+def asked(flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime, body: bytes) -> Work | None:
+    """What answers a request, None where it is to be passed through; raises `InvalidRequest`."""
+    if is_call(flow.request):
+        return _call(read_call(flow, exchange, body, runtime.default_model), runtime)
+    return _operation(read_operation(flow, exchange, body), runtime)
+
+
+def _call(call: Call, runtime: Runtime) -> Work | None:
+    if _may_pass(call.preferences, runtime) and not runtime.serves(call):
+        return None
+
+    async def answer() -> Result:
+        return tell(call, await runtime.gateway.answer(call))
+
+    return Work(f"call {call.id}", answer)
+
+
+def _operation(operation: Operation, runtime: Runtime) -> Work | None:
+    may_pass = _may_pass(operation.preferences, runtime)
+    if may_pass and _wants_another_model(operation, runtime):
+        return None
+    return Work(f"operation {operation.id}", lambda: runtime.surfaces.answer(operation, may_pass=may_pass))
+
+
+def _may_pass(asked: Preferences, runtime: Runtime) -> bool:
+    """Whether OpenAI may be asked with the app's own key: not where the client wants what OpenAI would not heed."""
+    demands = (asked.provider, asked.policy, asked.max_cost_usd) != (None, None, None) or asked.cache.only_if_cached
+    return runtime.settings.unmatched == "passthrough" and not demands
+
+
+def _wants_another_model(operation: Operation, runtime: Runtime) -> bool:
+    """Whether a new response is to come from a model that nobody here is meant for.
+
+    One that goes on from something is looked at first: that may be the router's own, of which OpenAI knows nothing.
+    """
+    if (operation.method, operation.path) != ("POST", surfaces.RESPONSES):
+        return False
+    try:
+        fields = JsonObject(operation.body)
+        goes_on = fields.get("previous_response_id") or fields.get("conversation")
+        model = fields.get("model") or runtime.default_model
+    except ValueError:
+        return False
+    return not goes_on and isinstance(model, str) and not runtime.serves_model(model)

@@ -16,8 +16,9 @@ from llmrouter.calls import Call, Caller, Preferences
 from llmrouter.clock import Clock
 from llmrouter.errors import RouterError, StateUnavailable
 from llmrouter.operations import Operation, Result
+from llmrouter.responding.background import Run
 from llmrouter.responding.responses import Asking, Responses
-from llmrouter.storage.state import Document, StateStore
+from llmrouter.storage.state.store import Document, StateStore
 from tests.fakes.state_store import FakeStateStore
 from tests.gateways import GatewayUnderTest, gateway
 
@@ -122,6 +123,10 @@ class World:
         result = await self.open("POST", "/responses", {"model": "gpt-4o", "input": input, **members})
         assert result is not None
         return result
+
+    def run_of(self, id: str, key: str = "a") -> Run | None:
+        """A response of the background, while it is being made."""
+        return self.responses.runs.get(f"hash of Bearer key-of-{key}", id)
 
     @property
     def prompt(self) -> list[dict[str, Any]]:

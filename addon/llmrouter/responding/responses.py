@@ -46,8 +46,8 @@ class Responses:
         self._conversations = Conversations(store, clock)
         self._turns = Turns(self._archive, self._conversations, clock, asking.default_model)
         self._maker = Maker(asking.answer, self._archive, self._conversations, clock, asking.default_model)
-        self._runs = BackgroundRuns(self._maker, self._archive)
-        self._kept = KeptResponses(self._archive, self._runs)
+        self.runs = BackgroundRuns(self._maker, self._archive)
+        self._kept = KeptResponses(self._archive, self.runs)
         self._input_tokens = asking.input_tokens
         self._caller_key = caller_key
 
@@ -86,11 +86,11 @@ class Responses:
 
     async def recover(self) -> int:
         """Ends what a dead process left half done; see `BackgroundRuns.recover`."""
-        return await self._runs.recover()
+        return await self.runs.recover()
 
     async def close(self) -> None:
         """Ends all responses in the background as failed; before the store is closed."""
-        await self._runs.close()
+        await self.runs.close()
 
     def _refusal_of_request(self, operation: Operation) -> RouterError:
         request = requests.parse(operation.body, "")
@@ -120,9 +120,9 @@ class Responses:
 
     async def _begin_in_background(self, turn: Turn) -> Result:
         headers = {"x-request-id": turn.operation.id, "x-llmrouter-request-id": turn.operation.id}
-        run = await self._runs.start(turn)
+        run = await self.runs.start(turn)
         if turn.request.stream:
-            return Result(200, {**headers, **headers_for(stream=True)}, frames=self._runs.follow(run, 0))
+            return Result(200, {**headers, **headers_for(stream=True)}, frames=self.runs.follow(run, 0))
         return ok(run.state, headers)
 
     async def _frames(self, turn: Turn, answer: Answer) -> AsyncGenerator[bytes]:

@@ -7,8 +7,8 @@ import pytest
 
 from llmrouter.clock import Clock
 from llmrouter.storage.state.opening import open_state
-from tests.assisting.state_store import FakeStateStore
 from tests.assisting.world import World
+from tests.fakes.state_store import FakeStateStore
 
 
 @pytest.fixture(params=["memory", "sqlite"])

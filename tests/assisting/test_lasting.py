@@ -9,8 +9,8 @@ import pytest
 from llmrouter.assisting.listening import Listener
 from llmrouter.endpoints.assistants import events
 from llmrouter.errors import RouterError
-from tests.assisting.state_store import FakeStateStore
 from tests.assisting.world import START, WEATHER, Hold, World, call, says
+from tests.fakes.state_store import FakeStateStore
 
 # The SDK still has the API that OpenAI shut down, and says so at each use.
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")

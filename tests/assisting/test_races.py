@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from llmrouter.endpoints.assistants.run_state import ENDED
 from llmrouter.errors import RouterError
-from tests.assisting.state_store import FakeStateStore
 from tests.assisting.world import WEATHER, World, call, says
+from tests.fakes.state_store import FakeStateStore
 
 # The SDK still has the API that OpenAI shut down, and says so at each use.
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")

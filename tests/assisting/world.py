@@ -23,7 +23,7 @@ from llmrouter.replies import Chunk, Usage
 from llmrouter.sse import SseDecoder
 from llmrouter.storage.state.store import StateStore
 from llmrouter.telemetry.decisions import Decision
-from tests.assisting.state_store import FakeStateStore
+from tests.fakes.state_store import FakeStateStore
 
 _numbers = itertools.count(1)
 _EVENT: TypeAdapter[Any] = TypeAdapter(AssistantStreamEvent)

@@ -20,7 +20,13 @@ _ROW = re.compile(r"^\| `([A-Z]+) (/v1/[^`]*)` \| ([a-z ]+) \|", re.MULTILINE)
 _IN_SDK = re.compile(
     r'self\._(get|post|delete|put|patch|get_api_list)\(\s*(?:path_template\(\s*)?f?"(/[^"]*)"', re.MULTILINE
 )
-_RESOURCES = ("chat/completions", "completions.py", "embeddings.py", "models.py", "responses", "conversations") + (
+_RESOURCES = (
+    "chat/completions",
+    "completions.py",
+    "embeddings.py",
+    "models.py",
+    "responses",
+    "conversations",
     "beta/assistants.py",
     "beta/threads",
 )

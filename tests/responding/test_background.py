@@ -9,8 +9,8 @@ import pytest
 from llmrouter.errors import StateUnavailable
 from llmrouter.responding import background
 from llmrouter.storage.state.store import Document
+from tests.assisting.state_store import FakeStateStore
 from tests.fakes.provider import CUT, PAUSE, Answer, FakeProvider, Stall, Status, StreamSteps, sse_chunk
-from tests.fakes.state_store import FakeStateStore
 from tests.gateways import provider
 from tests.responding.world import Heard, World, read, world
 
@@ -61,7 +61,8 @@ async def test_its_stream_can_be_left_and_taken_up_again(tmp_path: Path) -> None
 
 async def test_only_what_was_streamed_can_be_streamed_again(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        for members in ({"background": True}, {"stream": True}, {}):
+        several: list[dict[str, Any]] = [{"background": True}, {"stream": True}, {}]
+        for members in several:
             made = await w.create(**members)
             id = made.events[0]["response"]["id"] if "stream" in members else made.response.id
             told = await followed(w, id)

@@ -19,7 +19,7 @@ from llmrouter.operations import Operation, Result
 from llmrouter.responding.background import Run
 from llmrouter.responding.responses import Asking, Responses
 from llmrouter.storage.state.store import Document, StateStore
-from tests.fakes.state_store import FakeStateStore
+from tests.assisting.state_store import FakeStateStore
 from tests.gateways import GatewayUnderTest, gateway
 
 _EVENTS: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)

@@ -91,6 +91,16 @@ async def test_a_thread_whose_run_was_never_kept_or_is_over_is_freed_at_start(wo
     assert [claim.name for claim in await world.store.claims()] == ["response:resp_1"]
 
 
+async def test_a_thread_whose_run_ended_without_letting_go_is_taken(world: World) -> None:
+    assistant, thread = await world.assistant(), await world.thread("ping")
+    runs = world.client.beta.threads.runs
+    run = await runs.create_and_poll(thread_id=thread, assistant_id=assistant, poll_interval_ms=1)
+    await world.at_rest(thread, run.id)
+    await world.store.claim("Bearer key-of-the-app", f"run:{thread}", run.id)
+    again = await runs.create_and_poll(thread_id=thread, assistant_id=assistant, poll_interval_ms=1)
+    assert (again.status, again.id != run.id) == ("completed", True)
+
+
 async def test_a_run_without_outputs_expires_when_it_is_looked_at(world: World) -> None:
     thread, run, assistant = await _waiting_run(world)
     runs = world.client.beta.threads.runs
@@ -131,7 +141,8 @@ async def test_a_timer_ends_a_run_that_nobody_looks_at() -> None:
     after = world.kill()
     after.now += 600
     await after.assistants.recover()
-    await store.released.wait()
+    async with asyncio.timeout(5):
+        await store.released.wait()
     kept = await world.store.get("Bearer key-of-the-app", "run", run)
     assert kept is not None and kept.data["run"]["status"] == "expired"
     assert thread == kept.parent
@@ -157,6 +168,35 @@ async def test_a_run_that_waits_is_cancelled(world: World) -> None:
     assert (found.status, found.required_action) == ("cancelled", None)
     assert [step.status for step in (await runs.steps.list(run, thread_id=thread)).data] == ["cancelled"]
     assert await world.store.claims() == []
+
+
+async def test_what_another_router_cancelled_or_deleted_is_given_up(world: World) -> None:
+    other = World(world.store)
+    for action in ("cancel", "delete"):
+        assistant, thread = await world.assistant(), await world.thread("ping")
+        hold = Hold()
+        world.model.script.append(says("po", hold, "ng", "pong"))
+        stream = await world.client.beta.threads.runs.create(thread, assistant_id=assistant, stream=True)
+        await hold.reached.wait()
+        if action == "cancel":
+            run = (await other.client.beta.threads.runs.list(thread)).data[0]
+            await other.client.beta.threads.runs.cancel(run.id, thread_id=thread)
+            await asyncio.gather(*(one for one in asyncio.all_tasks() if one.get_name() == f"run {run.id} cancel"))
+            assert (await other.client.beta.threads.runs.retrieve(run.id, thread_id=thread)).status == "cancelled"
+        else:
+            await other.client.beta.threads.delete(thread)
+        world.now += 2
+        hold.go_on.set()
+        heard = [event.event async for event in stream]
+        assert heard.count("thread.message.delta") == 1
+        assert "thread.run.completed" not in heard and "thread.message.completed" not in heard
+        assert hold.closed.is_set()
+        assert [one for one in await _kept(world, thread) if one.get("status") == "in_progress"] == []
+    assert await _kept(world, thread) == [], "what was deleted does not come back"
+
+
+async def _kept(world: World, thread: str) -> list[Any]:
+    return [one.data for one in await world.store.every("Bearer key-of-the-app", "message", thread)]
 
 
 async def test_of_many_who_submit_and_cancel_at_once_one_wins(world: World) -> None:

@@ -1,11 +1,19 @@
-"""Loaded into mitmproxy beside the router: sends connections for api.openai.com to a fake on loopback."""
+"""Loaded into mitmproxy beside the router: what connects to api.openai.com comes to a fake on loopback.
 
+mitmproxy itself sees the real address, and uses a connection again for it; a changed one it would not know.
+"""
+
+import asyncio
 import os
+from typing import Any
 
-from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+_open_connection = asyncio.open_connection
 
 
-def server_connect(data: ServerConnectionHookData) -> None:
-    """The name for TLS stays; only the address changes."""
-    if data.server.address and data.server.address[0] == "api.openai.com":
-        data.server.address = ("127.0.0.1", int(os.environ["FAKE_OPENAI_PORT"]))
+async def _redirected(host: str | None = None, port: int | str | None = None, **options: Any) -> Any:
+    if host == "api.openai.com":
+        host, port = "127.0.0.1", os.environ["FAKE_OPENAI_PORT"]
+    return await _open_connection(host, port, **options)
+
+
+asyncio.open_connection = _redirected

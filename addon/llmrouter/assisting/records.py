@@ -43,10 +43,9 @@ class Records:
         """Keeps new objects, in this order."""
         return await self.store.add(self.caller, kind, [(one["id"], one) for one in new], parent)
 
-    async def save(self, kind: str, data: Object) -> None:
-        """Keeps a message or a step as it is now, new or not."""
-        if not await self.store.replace(self.caller, kind, data["id"], data):
-            await self.add(kind, [data], _parent_of(kind, data))
+    async def save(self, kind: str, data: Object) -> bool:
+        """Keeps a message or a step as it is now; False where it is gone."""
+        return await self.store.replace(self.caller, kind, data["id"], data)
 
     async def keep(self, event: Event, is_again: bool = False) -> int | None:
         """Keeps what an event tells of a message or a step, before anybody hears of it; a delta is not kept.
@@ -56,8 +55,8 @@ class Records:
         kind = {"thread.message": "message", "thread.run.step": "run_step"}.get(event.data["object"])
         if kind is None or event.name.endswith(".in_progress"):
             return None
-        if is_again or not event.name.endswith(".created"):
-            await self.save(kind, event.data)
+        is_new = event.name.endswith(".created")
+        if (is_again or not is_new) and (await self.save(kind, event.data) or not is_new):
             return None
         [document] = await self.add(kind, [event.data], _parent_of(kind, event.data))
         return document.position if kind == "message" else None
@@ -68,6 +67,11 @@ class Records:
         if document is None:
             raise refusals.NotFound(kind, id)
         return document.data
+
+    async def is_worked_on(self, run_id: str) -> bool:
+        """Whether a run still is to go on."""
+        document = await self.store.get(self.caller, "run", run_id)
+        return document is not None and document.data["run"]["status"] == "in_progress"
 
     async def change_run(self, id: str, change: Change) -> State | None:
         """What a run is after a change, None where there is no such run."""

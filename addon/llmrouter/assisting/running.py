@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_SHORTENINGS = 6
 """How often a prompt is halved until it fits a model's context."""
+_LOOK_EVERY_S = 2.0
 
 type Ask = Callable[[Call], Awaitable[Answer]]
 
@@ -76,6 +77,7 @@ class Running:
         self._happening: deque[Event] = deque()
         self._keeping: asyncio.Future[int | None] | None = None
         self._is_doubtful = False
+        self._looked = self._now()
         self._worker: asyncio.Task[_End] | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -200,11 +202,21 @@ class Running:
             raise InternalError("A run was answered without a stream.")
         async with aclosing(answer.chunks) as batches:
             async for batch in batches:
+                if not await self._goes_on():
+                    return _End("cancelled")
                 for chunk in batch:
                     self._usage = chunk.usage or self._usage
                     if chunk.data:
                         await self._happen(self._turn.feed(orjson.loads(chunk.data), self._now()))
         return self._end_of_turn()
+
+    async def _goes_on(self) -> bool:
+        """Whether the run is still wanted, now and then: another router on the same state may have ended it."""
+        now = self._now()
+        if now - self._looked < _LOOK_EVERY_S:
+            return True
+        self._looked = now
+        return await self._records.is_worked_on(self.state["run"]["id"])
 
     def _end_of_turn(self) -> _End:
         match self._turn.finish_reason:

@@ -61,7 +61,8 @@ async def test_its_stream_can_be_left_and_taken_up_again(tmp_path: Path) -> None
 
 async def test_only_what_was_streamed_can_be_streamed_again(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        for members in ({"background": True}, {"stream": True}, {}):
+        several: list[dict[str, Any]] = [{"background": True}, {"stream": True}, {}]
+        for members in several:
             made = await w.create(**members)
             id = made.events[0]["response"]["id"] if "stream" in members else made.response.id
             told = await followed(w, id)

@@ -104,7 +104,7 @@ async def test_items_may_be_referred_to(tmp_path: Path) -> None:
 
 async def test_an_item_of_a_conversation_may_be_referred_to(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        _id, items = await _conversation(w, "told before")
+        _, items = await _conversation(w, "told before")
         assert (await w.create([{"type": "item_reference", "id": items[0]}])).status == 200
         assert w.said == ["told before"]
 

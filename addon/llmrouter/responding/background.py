@@ -39,6 +39,7 @@ class Run:
     stream: EventStream
     frames: list[bytes] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     is_over: bool = False
     is_ending: bool = False
     stop_as: str = "cancelled"
@@ -125,6 +126,8 @@ class BackgroundRuns:
         """Ends a run, unless its end is being kept already; returns once that is done."""
         if run.task is not None and not run.is_ending:
             run.is_ending, run.stop_as = True, status
+            # A task that is cancelled before its first step would never tell that it is over.
+            await run.begun.wait()
             run.task.cancel()
         while not run.is_over:
             await run.changed.wait()
@@ -161,6 +164,7 @@ class BackgroundRuns:
     async def _perform(self, run: Run) -> None:
         """The task of a run: whatever happens, the response ends, and so do those who follow it."""
         is_kept = False
+        run.begun.set()
         try:
             async with run.turn.held:
                 is_kept = await self._make(run)

@@ -123,7 +123,7 @@ class Responses:
         run = await self.runs.start(turn)
         if turn.request.stream:
             return Result(200, {**headers, **headers_for(stream=True)}, frames=self.runs.follow(run, 0))
-        return ok(run.state, headers)
+        return ok(run.state | {"status": "queued"}, headers)
 
     async def _frames(self, turn: Turn, answer: Answer) -> AsyncGenerator[bytes]:
         """The events of a response that ends with its client."""

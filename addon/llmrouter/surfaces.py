@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 RESPONSES = "/v1/responses"
 _OF_RESPONSES = (RESPONSES, "/v1/conversations")
 _OF_ASSISTANTS = ("/v1/assistants", "/v1/threads")
+_FIRST_TIDY_S = 10.0
 _PRUNE_S = 3600.0
 
 
@@ -67,7 +68,11 @@ class Surfaces:
         return result
 
     async def keep_tidy(self) -> None:
-        """Ends what an earlier run left half done, then removes what is old, once an hour; goes on without end."""
+        """Ends what an earlier run left half done, then removes what is old, once an hour; goes on without end.
+
+        Begins when the router has started: whoever asks before that does not wait for it.
+        """
+        await asyncio.sleep(_FIRST_TIDY_S)
         while True:
             try:
                 opened = await self._open()

@@ -56,6 +56,20 @@ class PostgresServer:
             self._process.wait()
         self._process = None
 
+    def pause(self) -> None:
+        """Lets it and its children say nothing, while their connections stay open."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets them go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for pid in (self._process.pid, *map(int, children)):
+            os.kill(pid, number)
+
     def remove(self) -> None:
         """Ends it, and removes its files."""
         self.stop()

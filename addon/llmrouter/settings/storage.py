@@ -26,8 +26,8 @@ class StorageSettings(Frozen):
     """Where lasting data is kept: responses, conversations, assistants and threads, and what was used of quotas."""
 
     url: Annotated[str, AfterValidator(_check_place)] = DEFAULT_FILE
-    """A file of SQLite, by a path from the folder in which the router runs, or the address of PostgreSQL for what
-    clients keep; quotas and health stay in the default file then."""
+    """A file of SQLite, by a path from the folder in which the router runs; what clients keep lies in another one beside
+    it (`llmrouter-state.db`). Or the address of PostgreSQL for what clients keep, and the default file for the rest."""
     url_env: VariableName | None = None
     """The environment variable that holds the address of PostgreSQL, where that has a password."""
     retain_days: PositiveInt = 30

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from llmrouter.clock import Clock
 from llmrouter.errors import StateUnavailable
+from llmrouter.storage.state import sql_store
 from llmrouter.storage.state.opening import open_state
 from llmrouter.storage.state.tables import METADATA
 from tests.fakes.postgres_server import PostgresServer
@@ -29,9 +30,9 @@ async def test_a_file_that_cannot_be_is_told_and_tried_again(tmp_path: Path) -> 
 
 
 async def test_a_damaged_file_is_left_as_it_is(tmp_path: Path) -> None:
-    file = tmp_path / "state.db"
+    file = tmp_path / "kept-state.db"
     file.write_bytes(b"no database at all" * 100)
-    store = open_state("sqlite:///state.db", tmp_path, Clock())
+    store = open_state("sqlite:///kept.db", tmp_path, Clock())
     with pytest.raises(StateUnavailable, match="not a database"):
         await store.get("me", "run", "r1")
     assert file.read_bytes().startswith(b"no database")
@@ -39,12 +40,12 @@ async def test_a_damaged_file_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 async def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    store = open_state("sqlite:///state.db", tmp_path, Clock())
+    store = open_state("sqlite:///kept.db", tmp_path, Clock())
     await store.add("me", "run", [("r1", {})])
     await store.close()
-    with closing(sqlite3.connect(tmp_path / "state.db")) as database, database:
+    with closing(sqlite3.connect(tmp_path / "kept-state.db")) as database, database:
         database.execute("UPDATE state_version SET version_num = '999'")
-    later = open_state("sqlite:///state.db", tmp_path, Clock())
+    later = open_state("sqlite:///kept.db", tmp_path, Clock())
     with pytest.raises(StateUnavailable, match="later version of llmrouter"):
         await later.get("me", "run", "r1")
     await later.close()
@@ -87,6 +88,53 @@ async def test_errors_hold_no_password(tmp_path: Path) -> None:
         await store.get("me", "run", "r1")
     assert "password-of-mine" not in str(caught.value)
     await store.close()
+
+
+async def test_a_file_that_is_moved_away_is_begun_anew(tmp_path: Path) -> None:
+    store = open_state("sqlite:///kept.db", tmp_path, Clock())
+    await store.add("me", "run", [("r1", {})])
+    for suffix in ("", "-wal", "-shm"):
+        (tmp_path / f"kept-state.db{suffix}").unlink(missing_ok=True)
+    store._engine.dispose()
+    with pytest.raises(StateUnavailable):
+        await store.get("me", "run", "r1")
+    assert await store.get("me", "run", "r1") is None
+    await store.close()
+
+
+async def test_documents_lie_apart_from_what_is_set_aside(tmp_path: Path) -> None:
+    store = open_state("sqlite:///kept.db", tmp_path, Clock())
+    await store.add("me", "run", [("r1", {})])
+    await store.close()
+    assert (tmp_path / "kept-state.db").exists()
+    assert not (tmp_path / "kept.db").exists()
+
+
+async def test_a_server_that_says_nothing_any_more_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither later requests nor the end of the router wait for it."""
+    monkeypatch.setattr(sql_store, "_PATIENCE_S", 0.2)
+    postgres = PostgresServer()
+    postgres.start()
+    store = open_state(postgres.url, tmp_path, Clock())
+    await store.add("me", "run", [("r1", {})])
+    postgres.pause()
+    answers = await asyncio.gather(*(store.get("me", "run", "r1") for _ in range(6)), return_exceptions=True)
+    assert all(isinstance(answer, StateUnavailable) for answer in answers)
+    postgres.resume()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                assert await store.get("me", "run", "r1") is not None
+                break
+            except StateUnavailable:
+                continue
+    postgres.pause()
+    with pytest.raises(StateUnavailable):
+        await store.get("me", "run", "r1")
+    async with asyncio.timeout(10):
+        await store.close()
+    postgres.resume()
+    postgres.remove()
 
 
 def test_a_router_that_keeps_nothing_does_not_wait_for_the_toolkit() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from llmrouter.errors import StateUnavailable
 from llmrouter.storage.state.store import Claim, Page, UnknownCursor
 from tests.storage.state.conftest import Open, WallClock
 
@@ -176,3 +177,40 @@ async def test_who_leaves_breaks_nothing(open_store: Open) -> None:
     changed = await store.change("me", "run", "r1", lambda data: {"n": data["n"] + 1})
     assert changed is not None
     assert 1 <= changed.data["n"] <= 31
+
+
+async def test_ids_that_no_database_can_hold_are_unknown(open_store: Open) -> None:
+    store = open_store()
+    await store.add("me", "run", [("r1", {})])
+    for id in ("a\0b", "\ud800"):
+        assert await store.get("me", "run", id) is None
+        assert await store.change("me", "run", id, lambda data: data) is None
+        assert not await store.delete("me", "run", id)
+        with pytest.raises(UnknownCursor):
+            await store.page("me", "run", limit=1, descending=False, after=id)
+
+
+async def test_an_id_is_kept_once(open_store: Open) -> None:
+    store = open_store()
+    await store.add("me", "run", [("r1", {"n": 1})])
+    with pytest.raises(StateUnavailable) as caught:
+        await store.add("me", "run", [("r2", {}), ("r1", {"n": 2})])
+    assert "documents" not in str(caught.value)
+    assert await store.get("me", "run", "r2") is None
+
+
+async def test_what_belongs_to_nothing_goes(open_store: Open, wall: WallClock) -> None:
+    store = open_store()
+    await store.add("me", "message", [("m1", {})], parent="deleted")
+    assert await store.prune(wall.now) == 0
+    assert await store.prune(wall.now + 1) == 1
+
+
+async def test_a_lock_that_is_given_up_meanwhile_is_taken(open_store: Open) -> None:
+    stores = [open_store(), open_store()]
+    for _ in range(20):
+        assert await stores[0].claim("me", "run:t", "r1") is None
+        _, told = await asyncio.gather(stores[0].release("me", "run:t", "r1"), stores[1].claim("me", "run:t", "r2"))
+        holders = [claim.owner for claim in await stores[0].claims()]
+        assert (told, holders) in ((None, ["r2"]), ("r1", []))
+        await stores[1].release("me", "run:t", "r2")

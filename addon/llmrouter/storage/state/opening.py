@@ -27,10 +27,15 @@ def place_of(settings: StorageSettings, environ: Mapping[str, str]) -> str:
 
 
 def open_state(url: str, folder: Path, clock: Clock) -> "SqlStore":
-    """The store at a URL of SQLite (a file in `folder`) or PostgreSQL; it is connected to when it is first asked."""
+    """The store at a URL of PostgreSQL, or in a file beside that of SQLite in `folder`.
+
+    It is connected to when it is first asked.
+    """
     # Takes a quarter of a second to import, which a router that keeps nothing need not wait for.
     from llmrouter.storage.state.sql_store import SqlStore
 
     if url.startswith("sqlite:"):
-        return SqlStore.of_sqlite(path_of(url, folder), clock)
+        # A file of their own: what else the router keeps is set aside where it is damaged, which these never are.
+        file = path_of(url, folder)
+        return SqlStore.of_sqlite(file.with_name(f"{file.stem}-state{file.suffix}"), clock)
     return SqlStore.of_postgresql(url, clock)

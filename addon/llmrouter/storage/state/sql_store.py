@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import orjson
+import psycopg
 from sqlalchemy import (
     URL,
     Connection,
     Engine,
-    Row,
-    Select,
     create_engine,
     delete,
     event,
@@ -26,15 +25,15 @@ from sqlalchemy import (
     make_url,
     select,
     text,
-    tuple_,
     update,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from llmrouter.clock import Clock
 from llmrouter.errors import StateUnavailable
+from llmrouter.storage.state.queries import delete_children, documents_of, find, is_sound, listed, one, place_of, row_of
 from llmrouter.storage.state.schema import NewerSchema, bring_up_to_date
-from llmrouter.storage.state.store import LASTING_KINDS, Claim, Document, Page, UnknownCursor
+from llmrouter.storage.state.store import LASTING_KINDS, Claim, Document, Page
 from llmrouter.storage.state.tables import CLAIMS, DOCUMENTS
 
 logger = logging.getLogger(__name__)
@@ -43,8 +42,7 @@ _THREADS = 4
 _CONNECT_S = 3
 _STATEMENT_S = 5
 _PATIENCE_S = 10.0
-# SQLite takes a bounded number of values in a statement.
-_AT_ONCE = 500
+_CLOSE_S = 2.0
 _CLAIM = text("INSERT INTO claims (caller, name, owner) VALUES (:caller, :name, :owner) ON CONFLICT DO NOTHING")
 # Any number that nothing else locks by.
 _SCHEMA_LOCK = text("SELECT pg_advisory_xact_lock(7202611)")
@@ -65,6 +63,8 @@ class SqlStore:
         self._opening = threading.Lock()
         self._is_open = False
         self._is_failing = False
+        self._changed = threading.Condition()
+        self._working: dict[Any, float] = {}
 
     @classmethod
     def of_sqlite(cls, file: Path, clock: Clock) -> Self:
@@ -97,7 +97,7 @@ class SqlStore:
         options = f"-c statement_timeout={_STATEMENT_S * 1000} -c lock_timeout={_STATEMENT_S * 1000}"
         engine = create_engine(
             place,
-            connect_args={"connect_timeout": _CONNECT_S, "options": options},
+            connect_args={"connect_timeout": _CONNECT_S, "options": options, "tcp_user_timeout": _STATEMENT_S * 1000},
             pool_size=_THREADS,
             pool_pre_ping=True,
         )
@@ -116,11 +116,11 @@ class SqlStore:
         def work(connection: Connection) -> list[Document]:
             if self._is_postgresql:
                 connection.execute(_LIST_LOCK, {"name": f"{caller} {kind} {parent}"})
-            last = connection.scalar(select(func.max(_D.position)).where(*_list(caller, kind, parent)))
+            last = connection.scalar(select(func.max(_D.position)).where(*listed(caller, kind, parent)))
             first = 0 if last is None else last + 1
             added = [Document(kind, id, parent, first + n, now, data) for n, (id, data) in enumerate(documents)]
             if added:
-                connection.execute(insert(DOCUMENTS), [_row(caller, document) for document in added])
+                connection.execute(insert(DOCUMENTS), [row_of(caller, document) for document in added])
             if parent:
                 touched = update(DOCUMENTS).where(_D.caller == caller, _D.id == parent).values(changed=now)
                 connection.execute(touched)
@@ -130,7 +130,7 @@ class SqlStore:
 
     async def get(self, caller: str, kind: str, id: str, parent: str | None = None) -> Document | None:
         """One document."""
-        found = await self._run(lambda connection: _find(connection, caller, kind, id))
+        found = await self._run(lambda connection: find(connection, caller, kind, id))
         return None if found is None or parent not in (None, found.parent) else found
 
     async def replace(self, caller: str, kind: str, id: str, data: dict[str, Any]) -> bool:
@@ -144,12 +144,12 @@ class SqlStore:
         now = self._clock.wall()
 
         def work(connection: Connection) -> Document | None:
-            found = _find(connection, caller, kind, id, locks=self._is_postgresql)
+            found = find(connection, caller, kind, id, locks=self._is_postgresql)
             data = None if found is None else change(found.data)
             if found is None or data is None:
                 return found
             values = {"data": orjson.dumps(data).decode(), "changed": now}
-            connection.execute(update(DOCUMENTS).where(*_one(caller, kind, id)).values(values))
+            connection.execute(update(DOCUMENTS).where(*one(caller, kind, id)).values(values))
             return Document(kind, id, found.parent, found.position, found.created, data)
 
         return await self._run(work, writes=True)
@@ -158,9 +158,9 @@ class SqlStore:
         """Removes a document with all that belongs to it."""
 
         def work(connection: Connection) -> bool:
-            if not connection.execute(delete(DOCUMENTS).where(*_one(caller, kind, id))).rowcount:
+            if not is_sound(id) or not connection.execute(delete(DOCUMENTS).where(*one(caller, kind, id))).rowcount:
                 return False
-            _delete_children(connection, [(caller, id)])
+            delete_children(connection, [(caller, id)])
             return True
 
         return await self._run(work, writes=True)
@@ -181,15 +181,15 @@ class SqlStore:
         is_backwards = after is None and before is not None
 
         def work(connection: Connection) -> list[Document]:
-            query = select(DOCUMENTS).where(*_list(caller, kind, parent))
+            query = select(DOCUMENTS).where(*listed(caller, kind, parent))
             for which, id in (("after", after), ("before", before)):
                 if id is not None:
-                    place = _place_of(connection, caller, kind, parent, which, id)
+                    place = place_of(connection, caller, kind, parent, which, id)
                     query = query.where(
                         _D.position > place if (which == "after") != descending else _D.position < place
                     )
             order = _D.position.desc() if descending != is_backwards else _D.position
-            return _documents(connection, query.order_by(order).limit(limit + 1))
+            return documents_of(connection, query.order_by(order).limit(limit + 1))
 
         found = await self._run(work)
         documents = found[:limit]
@@ -197,19 +197,20 @@ class SqlStore:
 
     async def every(self, caller: str, kind: str, parent: str) -> list[Document]:
         """A whole list."""
-        query = select(DOCUMENTS).where(*_list(caller, kind, parent)).order_by(_D.position)
-        return await self._run(lambda connection: _documents(connection, query))
+        query = select(DOCUMENTS).where(*listed(caller, kind, parent)).order_by(_D.position)
+        return await self._run(lambda connection: documents_of(connection, query))
 
     async def prune(self, before: float, lasting: Collection[str] = LASTING_KINDS) -> int:
         """Removes what was not changed since then."""
-        old = (_D.parent == "", _D.changed < before, _D.kind.not_in(lasting))
+        above = DOCUMENTS.alias()
+        has_parent = select(above.c.id).where(above.c.caller == _D.caller, above.c.id == _D.parent).exists()
+        roots = delete(DOCUMENTS).where(_D.parent == "", _D.changed < before, _D.kind.not_in(lasting))
+        orphans = delete(DOCUMENTS).where(_D.parent != "", _D.changed < before, ~has_parent)
 
         def work(connection: Connection) -> int:
-            roots = [tuple(row) for row in connection.execute(select(_D.caller, _D.id).where(*old))]
-            if not roots:
-                return 0
-            gone = connection.execute(delete(DOCUMENTS).where(*old)).rowcount
-            return gone + _delete_children(connection, roots)
+            gone = [tuple(row) for row in connection.execute(roots.returning(_D.caller, _D.id))]
+            children = delete_children(connection, gone)
+            return len(gone) + children + connection.execute(orphans).rowcount
 
         return await self._run(work, writes=True)
 
@@ -219,9 +220,12 @@ class SqlStore:
         """Takes a lock."""
 
         def work(connection: Connection) -> str | None:
-            connection.execute(_CLAIM, {"caller": caller, "name": name, "owner": owner})
-            holder = connection.scalar(select(CLAIMS.c.owner).where(CLAIMS.c.caller == caller, CLAIMS.c.name == name))
-            return None if holder == owner else holder
+            held = select(CLAIMS.c.owner).where(CLAIMS.c.caller == caller, CLAIMS.c.name == name)
+            while not connection.execute(_CLAIM, {"caller": caller, "name": name, "owner": owner}).rowcount:
+                # Nobody has it where it was given up in between: then it is taken after all.
+                if (holder := connection.scalar(held)) is not None:
+                    return None if holder == owner else str(holder)
+            return None
 
         return await self._run(work, writes=True)
 
@@ -237,10 +241,14 @@ class SqlStore:
 
     async def close(self) -> None:
         """Lets go of all connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._threads.shutdown(cancel_futures=True)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._working, _CLOSE_S)
+            for connection in self._working:
+                _break_off(connection)
         self._engine.dispose()
 
     # How it is reached
@@ -253,8 +261,16 @@ class SqlStore:
             async with asyncio.timeout(_PATIENCE_S):
                 result = await asyncio.shield(future)
         except TimeoutError:
+            with self._changed:
+                for connection, begun in self._working.items():
+                    if self._clock.monotonic() - begun >= _PATIENCE_S:
+                        _break_off(connection)
             raise self._unavailable(f"no answer within {_PATIENCE_S:g} s") from None
+        except IntegrityError:
+            raise StateUnavailable("Another request keeps something of the same id just now. Try again.") from None
         except (SQLAlchemyError, OSError) as error:
+            # Whatever it is, the place may be another one by the next time.
+            self._is_open = False
             raise self._unavailable(_reason(error)) from None
         except NewerSchema as error:
             raise self._unavailable(f"it was written by a later version of llmrouter (schema {error})") from None
@@ -265,8 +281,17 @@ class SqlStore:
 
     def _work[T](self, work: Callable[[Connection], T], writes: bool) -> T:
         self._open()
-        with self._engine.connect().execution_options(writes=writes) as connection, connection.begin():
-            return work(connection)
+        with self._engine.connect().execution_options(writes=writes) as connection:
+            raw = connection.connection.dbapi_connection
+            with self._changed:
+                self._working[raw] = self._clock.monotonic()
+            try:
+                with connection.begin():
+                    return work(connection)
+            finally:
+                with self._changed:
+                    del self._working[raw]
+                    self._changed.notify_all()
 
     def _open(self) -> None:
         if self._is_open:
@@ -276,6 +301,8 @@ class SqlStore:
                 return
             if self._folder is not None:
                 self._folder.mkdir(parents=True, exist_ok=True)
+            # Connections of before may lead to a file that somebody moved away.
+            self._engine.dispose()
             with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
                 if self._is_postgresql:
                     connection.execute(_SCHEMA_LOCK)
@@ -289,61 +316,12 @@ class SqlStore:
         return StateUnavailable(f"What the router keeps cannot be reached: {reason}.")
 
 
+def _break_off(connection: Any) -> None:
+    """Ends what a server that says nothing any more is waited for; psycopg then fails in the thread that waits."""
+    if isinstance(connection, psycopg.Connection):
+        connection.close()
+
+
 def _reason(error: Exception) -> str:
     """The first line of what the database says; SQLAlchemy's own text holds statements and values."""
     return str(getattr(error, "orig", None) or error).strip().partition("\n")[0] or type(error).__name__
-
-
-def _one(caller: str, kind: str, id: str) -> tuple[Any, ...]:
-    return _D.caller == caller, _D.kind == kind, _D.id == id
-
-
-def _list(caller: str, kind: str, parent: str) -> tuple[Any, ...]:
-    return _D.caller == caller, _D.kind == kind, _D.parent == parent
-
-
-def _row(caller: str, document: Document) -> dict[str, Any]:
-    return {
-        "caller": caller,
-        "kind": document.kind,
-        "id": document.id,
-        "parent": document.parent,
-        "position": document.position,
-        "created": document.created,
-        "changed": document.created,
-        "data": orjson.dumps(document.data).decode(),
-    }
-
-
-def _document(row: Row[Any]) -> Document:
-    return Document(row.kind, row.id, row.parent, row.position, row.created, orjson.loads(row.data))
-
-
-def _documents(connection: Connection, query: Select[Any]) -> list[Document]:
-    return [_document(row) for row in connection.execute(query)]
-
-
-def _find(connection: Connection, caller: str, kind: str, id: str, *, locks: bool = False) -> Document | None:
-    query = select(DOCUMENTS).where(*_one(caller, kind, id))
-    row = connection.execute(query.with_for_update() if locks else query).one_or_none()
-    return None if row is None else _document(row)
-
-
-def _place_of(connection: Connection, caller: str, kind: str, parent: str, which: str, id: str) -> int:
-    place = connection.scalar(select(_D.position).where(*_one(caller, kind, id), _D.parent == parent))
-    if place is None:
-        raise UnknownCursor(which, id)
-    return int(place)
-
-
-def _delete_children(connection: Connection, parents: Sequence[tuple[str, ...]]) -> int:
-    """Removes what belongs to documents that are gone, and what belongs to that."""
-    gone, left = 0, list(parents)
-    while left:
-        some, left = left[:_AT_ONCE], left[_AT_ONCE:]
-        belongs = tuple_(_D.caller, _D.parent).in_(some)
-        children = [tuple(row) for row in connection.execute(select(_D.caller, _D.id).where(belongs))]
-        if children:
-            gone += connection.execute(delete(DOCUMENTS).where(belongs)).rowcount
-            left += children
-    return gone

@@ -22,6 +22,7 @@ def upgrade() -> None:
     )
     op.create_index("documents_in_order", "documents", ["caller", "kind", "parent", "position"], unique=True)
     op.create_index("documents_by_parent", "documents", ["caller", "parent"])
+    op.create_index("documents_by_id", "documents", ["caller", "id"])
     op.create_index("documents_by_age", "documents", ["parent", "changed"])
     op.create_table(
         "claims",

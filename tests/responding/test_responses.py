@@ -254,3 +254,18 @@ async def test_function_calls_and_their_outputs_go_on_in_the_next_turn(tmp_path:
         assert second.status == 200
         assert [message["role"] for message in w.prompt] == ["user", "assistant", "tool"]
         assert w.prompt[2]["tool_call_id"] == "call_1"
+
+
+def test_what_the_user_asked_stays_where_a_long_loop_of_tools_is_cut() -> None:
+    asked = {"type": "message", "role": "user", "content": "do it"}
+    loop = [
+        item
+        for n in range(6)
+        for item in (
+            {"type": "function_call", "call_id": str(n), "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": str(n), "output": "x"},
+        )
+    ]
+    cut = without_oldest([asked, *loop])
+    assert cut == [asked, *loop[6:]]
+    assert without_oldest([asked]) == [asked]

@@ -163,12 +163,15 @@ def shape_of(turn: Turn) -> ResponseShape:
 def without_oldest(items: list[Item]) -> list[Item]:
     """The items without the older half of them, for a model whose context is too small.
 
-    What the app itself says as system or developer stays, and so does the last item; the output of a call whose call
-    is gone goes with it.
+    What the app itself says as system or developer stays, and so do the last item and what the user said last; the
+    output of a call whose call is gone goes with it.
     """
     is_standing = [item.get("role") in ("system", "developer") for item in items]
+    said = [number for number, item in enumerate(items) if item.get("role") == "user"]
+    if said:
+        is_standing[said[-1]] = True
     rest = len(items) - sum(is_standing)
-    to_go, kept = rest // 2, []
+    to_go, kept = (rest + 1) // 2, []
     calls = set[str]()
     for item, stays in zip(items, is_standing, strict=True):
         if not stays and to_go > 0:

@@ -26,8 +26,9 @@ class StorageSettings(Frozen):
     """Where lasting data is kept: responses, conversations, assistants and threads, and what was used of quotas."""
 
     url: Annotated[str, AfterValidator(_check_place)] = DEFAULT_FILE
-    """A file of SQLite, by a path from the folder in which the router runs; what clients keep lies in another one beside
-    it (`llmrouter-state.db`). Or the address of PostgreSQL for what clients keep, and the default file for the rest."""
+    """A file of SQLite, by a path from the folder in which the router runs; what clients keep lies in another one next
+    to it (`llmrouter-state.db`). Or the address of PostgreSQL for what clients keep; the rest is in the default file
+    then."""
     url_env: VariableName | None = None
     """The environment variable that holds the address of PostgreSQL, where that has a password."""
     retain_days: PositiveInt = 30

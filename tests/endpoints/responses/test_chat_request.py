@@ -150,6 +150,26 @@ def test_calls_after_outputs_are_another_message() -> None:
     assert [message["role"] for message in made] == ["assistant", "tool", "assistant", "tool"]
 
 
+THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
+
+
+@pytest.mark.parametrize("between", [THOUGHT, {"role": "assistant", "content": "\n"}])
+def test_nothing_stands_between_calls_and_their_outputs(between: dict[str, Any]) -> None:
+    for items in (
+        [call("a"), between, call("b"), output("a"), output("b")],
+        [call("a"), call("b"), between, output("a"), output("b")],
+    ):
+        made = messages(*items)
+        assert [message["role"] for message in made] == ["assistant", "tool", "tool"]
+        assert [one["id"] for one in made[0]["tool_calls"]] == ["a", "b"]
+        assert made[0].get("reasoning_content") == ("hm" if between is THOUGHT else None)
+
+
+def test_a_thought_that_led_to_nothing_is_not_anothers() -> None:
+    made = messages(THOUGHT, {"role": "user", "content": "x"}, {"role": "assistant", "content": "y"})
+    assert "reasoning_content" not in made[1]
+
+
 def test_custom_calls_are_bridged() -> None:
     item = {"type": "custom_tool_call", "call_id": "a", "name": "c", "input": 'print("x")'}
     done = {"type": "custom_tool_call_output", "call_id": "a", "output": "x"}

@@ -37,6 +37,7 @@ def test_input_may_be_missing_where_something_came_before(more: dict[str, Any]) 
     assert read(input=None, **more).input == []
 
 
+ALLOWED = "tool_choice.tools[0]"
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"input": None}, "input", "Missing required parameter: 'input'."),
     ({"input": 3}, "input", "expected a string or an array of input items, but got a number"),
@@ -64,6 +65,16 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"tools": [FUNCTION | {"parameters": "x"}]}, "tools[0].parameters", "must be an object"),
     ({"tool_choice": "maybe"}, "tool_choice", "must be one of 'none', 'auto', 'required'"),
     ({"tool_choice": {"type": "function"}}, "tool_choice.name", "Missing required"),
+    ({"tool_choice": {"type": "function", "name": "g"}, "tools": [FUNCTION]}, "tool_choice", "is not in 'tools'"),
+    ({"tool_choice": "required"}, "tool_choice", "there are no 'tools'"),
+    ({"tool_choice": {"type": "allowed_tools", "tools": [{"type": "function", "name": "g"}]}}, ALLOWED, "not in"),
+    ({"tool_choice": {"type": "allowed_tools", "tools": [{"type": "function", "name": ["f"]}]}}, ALLOWED, "not in"),
+    ({"tool_choice": {"type": "allowed_tools", "tools": [3]}}, ALLOWED, "expected an object"),
+    ({"tool_choice": {"type": "allowed_tools", "mode": 7, "tools": [FUNCTION]}}, "tool_choice.mode", "'auto' or"),
+    ({"tools": [{"type": "custom", "name": "c", "format": "text"}]}, "tools[0].format", "must be an object"),
+    ({"input": [{"type": "reasoning", "summary": 3}]}, "input[0].summary", "expected an array"),
+    ({"input": [{"type": "reasoning", "content": 3}]}, "input[0].content", "expected an array"),
+    ({"top_logprobs": 1.5}, "top_logprobs", "expected an integer"),
     ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice.tools", "Missing required"),
     ({"text": {"format": {"type": "xml"}}}, "text.format.type", "must be one of"),
     ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "text.format.name", "must be a string"),
@@ -97,6 +108,7 @@ HOSTED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"tools": [{"type": "web_search"}, FUNCTION, {"type": "mcp", "server_label": "x"}]}, ("web_search", "mcp")),
     ({"input": [{"type": "computer_call_output", "call_id": "c", "output": {}}]}, ("computer_call_output",)),
     ({"prompt": {"id": "pmpt_1"}}, ("prompt",)),
+    ({"tools": [FUNCTION], "tool_choice": {"type": "web_search"}}, ("web_search",)),
     ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, ("input_file by file_id",)),
     ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, ("input_image by file_id",)),
     ({"input": [{"role": "user", "content": [{"type": "input_file", "file_data": "data:,"}]}]}, ()),

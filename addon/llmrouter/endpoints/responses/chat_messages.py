@@ -43,8 +43,7 @@ class _Writer:
         if kind not in _OUTPUTS:
             self._show_pictures()
         if kind == "reasoning":
-            self._end_answer()
-            self._reasoning.append(_thought(item))
+            self._add_thought(item)
         elif kind in _CALLS:
             self._add_call(item, kind)
         elif kind in _OUTPUTS:
@@ -60,19 +59,39 @@ class _Writer:
         self._end_answer()
         self._show_pictures()
 
+    def _add_thought(self, item: Item) -> None:
+        """What was thought before an answer goes with it; in the middle of one with calls, it goes with that."""
+        thought = _thought(item)
+        if not self._waits_for_outputs():
+            self._end_answer()
+            self._reasoning.append(thought)
+        elif thought and self._answer is not None:
+            before = self._answer.get("reasoning_content")
+            self._answer["reasoning_content"] = thought if before is None else f"{before}\n{thought}"
+
     def _add_message(self, item: Item) -> None:
-        self._end_answer()
         role, content = item["role"], item["content"]
         if role != "assistant":
+            self._end_answer()
+            # A thought without an answer was given up.
+            self._reasoning.clear()
             self._messages.append({"role": role, "content": _content(content)})
             return
-        self._answer = self._new_answer()
         parts = [{"type": "output_text", "text": content}] if isinstance(content, str) else content
         text = "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
         refusal = "".join(part["refusal"] for part in parts if part.get("type") == "refusal")
+        if self._answer is not None and self._waits_for_outputs():
+            # Nothing may stand between calls and their outputs, whatever the model said after them.
+            self._answer["content"] = (self._answer["content"] or "") + text + refusal or None
+            return
+        self._end_answer()
+        self._answer = self._new_answer()
         self._answer["content"] = text or None if refusal else text
         if refusal:
             self._answer["refusal"] = refusal
+
+    def _waits_for_outputs(self) -> bool:
+        return self._answer is not None and "tool_calls" in self._answer
 
     def _add_call(self, item: Item, kind: str) -> None:
         if self._answer is None:
@@ -115,7 +134,7 @@ class _Writer:
 
 def _thought(item: Item) -> str:
     """What a reasoning item says in words; what is encrypted only OpenAI can read."""
-    parts = [*(item.get("content") or ()), *(() if item.get("content") else item.get("summary") or ())]
+    parts = item.get("content") or item.get("summary") or ()
     return "\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 

@@ -79,7 +79,7 @@ def _tools(request: ResponsesRequest) -> dict[str, Any]:
     given = request.fields.get("tools") or []
     choice = request.fields.get("tool_choice")
     if isinstance(choice, dict) and choice["type"] == "allowed_tools":
-        allowed = {tool.get("name") for tool in choice["tools"] if isinstance(tool, dict)}
+        allowed = {tool.get("name") for tool in choice["tools"]}
         given = [tool for tool in given if tool["name"] in allowed]
         choice = choice.get("mode") or "auto"
     if not given:

@@ -87,7 +87,7 @@ def parse(body: bytes, default_model: str) -> ResponsesRequest:
     items, hosted = checked_items(_input(fields))
     tools = expect(fields, "tools", list, "an array of tools") or []
     hosted += check_tools(tools)
-    check_choice(read(fields, "tool_choice"))
+    hosted += check_choice(read(fields, "tool_choice"), tools)
     if expect(fields, "prompt", dict, "an object") is not None:
         hosted.append("prompt")
     _check_options(fields)
@@ -163,6 +163,7 @@ def _check_options(fields: JsonObject) -> None:
     _number(fields, "temperature", 2)
     _number(fields, "top_p", 1)
     _number(fields, "top_logprobs", _MOST_LOGPROBS)
+    expect(fields, "top_logprobs", int, "an integer")
     reasoning = expect(fields, "reasoning", dict, "an object") or {}
     if not isinstance(reasoning.get("effort"), str | None):
         raise InvalidRequest("'reasoning.effort' must be a string.", param="reasoning.effort")

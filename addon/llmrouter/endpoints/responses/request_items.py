@@ -48,8 +48,19 @@ def _check_members(item: Item, kind: str, where: str) -> list[str]:
     for name in _MEMBERS[kind]:
         if not isinstance(item.get(name), str):
             raise InvalidRequest(f"Missing required parameter: '{where}.{name}'.", param=f"{where}.{name}")
-    if not kind.endswith("_output"):
-        return []
+    if kind == "reasoning":
+        _check_thought(item, where)
+    return _check_output(item, where) if kind.endswith("_output") else []
+
+
+def _check_thought(item: Item, where: str) -> None:
+    for name in ("content", "summary"):
+        if not isinstance(item.get(name), list | None):
+            text = f"Invalid type for '{where}.{name}': expected an array, but got {kind_of(item[name])}."
+            raise InvalidRequest(text, param=f"{where}.{name}")
+
+
+def _check_output(item: Item, where: str) -> list[str]:
     output = item.get("output")
     if isinstance(output, str):
         return []

@@ -39,18 +39,46 @@ def _check_own(tool: dict[str, Any], where: str, names: set[str]) -> None:
     if name in names:
         raise InvalidRequest(f"Two tools are named '{name[:100]}'.", param=f"{where}.name")
     names.add(name)
-    if not isinstance(tool.get("parameters"), dict | None):
-        raise InvalidRequest(f"'{where}.parameters' must be an object.", param=f"{where}.parameters")
+    for member in ("parameters", "format"):
+        if not isinstance(tool.get(member), dict | None):
+            raise InvalidRequest(f"'{where}.{member}' must be an object.", param=f"{where}.{member}")
 
 
-def check_choice(choice: Any) -> None:
-    """Raises `InvalidRequest` where it is no choice of a tool."""
+def check_choice(choice: Any, tools: Sequence[Any]) -> list[str]:
+    """The kind of a chosen tool that runs at OpenAI; raises `InvalidRequest` where it is no choice of `tools`."""
     if choice is None or choice in _CHOICES:
-        return
+        if choice == "required" and not tools:
+            raise InvalidRequest("'tool_choice' is 'required', but there are no 'tools'.", param="tool_choice")
+        return []
     if not isinstance(choice, dict) or not isinstance(choice.get("type"), str):
         told = ", ".join(f"'{name}'" for name in _CHOICES)
         raise InvalidRequest(f"'tool_choice' must be one of {told}, or an object with a 'type'.", param="tool_choice")
-    if choice["type"] in _OWN and not isinstance(choice.get("name"), str):
+    if choice["type"] == "allowed_tools":
+        _check_allowed(choice, tools)
+        return []
+    if choice["type"] not in _OWN:
+        return [choice["type"]]
+    if not isinstance(choice.get("name"), str):
         raise InvalidRequest("Missing required parameter: 'tool_choice.name'.", param="tool_choice.name")
-    if choice["type"] == "allowed_tools" and not isinstance(choice.get("tools"), list):
+    _check_known(choice, tools, "tool_choice")
+    return []
+
+
+def _check_allowed(choice: dict[str, Any], tools: Sequence[Any]) -> None:
+    if choice.get("mode", "auto") not in ("auto", "required"):
+        raise InvalidRequest("'tool_choice.mode' must be 'auto' or 'required'.", param="tool_choice.mode")
+    allowed = choice.get("tools")
+    if not isinstance(allowed, list) or not allowed:
         raise InvalidRequest("Missing required parameter: 'tool_choice.tools'.", param="tool_choice.tools")
+    for number, tool in enumerate(allowed):
+        where = f"tool_choice.tools[{number}]"
+        if not isinstance(tool, dict):
+            text = f"Invalid type for '{where}': expected an object, but got {kind_of(tool)}."
+            raise InvalidRequest(text, param=where)
+        if tool.get("type") in _OWN:
+            _check_known(tool, tools, where)
+
+
+def _check_known(tool: dict[str, Any], tools: Sequence[Any], where: str) -> None:
+    if all(tool.get("name") != known.get("name") for known in tools):
+        raise InvalidRequest(f"'{where}' names a tool that is not in 'tools'.", param=where)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from openai.types.responses.response_item_list import ResponseItemList
 
+from llmrouter.responding.making import without_oldest
 from tests.fakes.provider import CUT, PAUSE, Answer, FakeProvider, Stall, Status, StreamSteps, completion, sse_chunk
 from tests.gateways import provider
 from tests.responding.world import BrokenStore, Heard, world

@@ -30,7 +30,12 @@ async def _frames(chunks: AsyncGenerator[list[Chunk]], rendering: Rendering) -> 
     try:
         async with aclosing(chunks) as source:
             async for some in source:
-                if frames := b"".join(map(rendering.render_chunk, some)):
+                try:
+                    frames = b"".join(map(rendering.render_chunk, some))
+                except Exception as error:
+                    await source.athrow(error)
+                    raise
+                if frames:
                     yield frames
     except StreamBroken as error:
         yield chat.render_error(error.to_json())

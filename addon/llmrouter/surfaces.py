@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from llmrouter.assisting.assistants import Assistants
@@ -20,7 +22,8 @@ logger = logging.getLogger(__name__)
 RESPONSES = "/v1/responses"
 _OF_RESPONSES = (RESPONSES, "/v1/conversations")
 _OF_ASSISTANTS = ("/v1/assistants", "/v1/threads")
-_FIRST_TIDY_S = 10.0
+# Others take a router for dead that has not told of itself for three times as long.
+_TIDY_S = 10.0
 _PRUNE_S = 3600.0
 
 
@@ -68,21 +71,25 @@ class Surfaces:
         return result
 
     async def keep_tidy(self) -> None:
-        """Ends what an earlier run left half done, then removes what is old, once an hour; goes on without end.
+        """Tells other routers that this one lives, ends what dead ones left half done, and removes what is old.
 
-        Begins when the router has started: whoever asks before that does not wait for it.
+        Goes on without end, and begins when the router has started: whoever asks before that does not wait for it.
         """
-        await asyncio.sleep(_FIRST_TIDY_S)
+        pruned = -math.inf
         while True:
-            try:
+            await asyncio.sleep(_TIDY_S)
+            # Where the store cannot be reached it has said so, and the next one who asks tries again.
+            with suppress(StateUnavailable):
                 opened = await self._open()
-                gone = await opened.store.prune(self._means.clock.wall() - self._means.retain_s)
-                if gone:
-                    logger.info("%d documents that nobody changed for long were removed.", gone)
-            except StateUnavailable:
-                # The store has said so, and the next one who asks tries again.
-                pass
-            await asyncio.sleep(_PRUNE_S)
+                await opened.store.beat()
+                await opened.recover()
+                if self._means.clock.monotonic() - pruned >= _PRUNE_S:
+                    pruned = self._means.clock.monotonic()
+                    await self._prune(opened)
+
+    async def _prune(self, opened: "_Opened") -> None:
+        if gone := await opened.store.prune(self._means.clock.wall() - self._means.retain_s):
+            logger.info("%d documents that nobody changed for long were removed.", gone)
 
     async def close(self) -> None:
         """Ends what is under way; nothing may be asked after that."""
@@ -104,14 +111,14 @@ class Surfaces:
             asking = Asking(means.ask, means.default_model, means.input_tokens)
             responses = Responses(asking, store, means.clock, means.caller_key)
             assistants = Assistants(means.ask, store, means.clock, means.default_model, means.caller_key)
+            opened = _Opened(store, responses, assistants)
             try:
-                await responses.recover()
-                await assistants.recover()
+                await opened.recover()
             except BaseException:
                 await store.close()
                 raise
-            self._opened = _Opened(store, responses, assistants)
-            return self._opened
+            self._opened = opened
+            return opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,10 @@ class _Opened:
     store: StateStore
     responses: Responses
     assistants: Assistants
+
+    async def recover(self) -> None:
+        await self.responses.recover()
+        await self.assistants.recover()
 
 
 def _is_below(path: str, prefixes: tuple[str, ...]) -> bool:

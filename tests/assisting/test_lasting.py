@@ -83,7 +83,7 @@ async def test_a_thread_whose_run_was_never_kept_or_is_over_is_freed_at_start(wo
     assistant, thread = await world.assistant(), await world.thread("ping")
     await world.store.claim("Bearer key-of-the-app", f"run:{thread}", "run_never_kept")
     await world.store.claim("Bearer key-of-the-app", "response:resp_1", "another surface")
-    await world.assistants.recover()
+    await world.kill().assistants.recover()
     run = await world.client.beta.threads.runs.create_and_poll(
         thread_id=thread, assistant_id=assistant, poll_interval_ms=1
     )

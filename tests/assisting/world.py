@@ -21,6 +21,8 @@ from llmrouter.errors import RouterError
 from llmrouter.operations import Operation
 from llmrouter.replies import Chunk, Usage
 from llmrouter.sse import SseDecoder
+from llmrouter.storage.state.processes import Process
+from llmrouter.storage.state.sql_store import SqlStore
 from llmrouter.storage.state.store import StateStore
 from llmrouter.telemetry.decisions import Decision
 from tests.fakes.state_store import FakeStateStore
@@ -203,6 +205,8 @@ class World:
         for task in asyncio.all_tasks():
             if task.get_name().startswith("run "):
                 task.cancel()
+        if isinstance(self.store, SqlStore):
+            self.store.process = Process()
         after = World(self.store)
         after.now = self.now
         return after

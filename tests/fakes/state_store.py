@@ -95,6 +95,13 @@ class FakeStateStore:
         if self.locks.get((caller, name)) == owner:
             del self.locks[caller, name]
 
+    async def abandoned(self, *prefixes: str) -> list[Claim]:
+        """Who asks is taken for another process, and all before it for dead."""
+        return [claim for claim in await self.claims() if claim.name.startswith(prefixes)]
+
+    async def beat(self) -> None:
+        """Nobody waits for it."""
+
     async def claims(self) -> list[Claim]:
         return [Claim(caller, name, owner) for (caller, name), owner in self.locks.items()]
 

@@ -70,14 +70,13 @@ class Assistants:
         return await self._runs.begin(asked, made["id"], new, [events.of_thread(made)])
 
     async def recover(self) -> None:
-        """At start: what a process that died left of its runs.
+        """What a process that died left of its runs: at the start, and again and again where others share the store.
 
         A run that was worked on is failed, one that waits for outputs still waits, and a thread whose run is over or
         was never kept is free.
         """
-        for claim in await self._store.claims():
-            if claim.name.startswith(_CLAIM):
-                await self._recover(claim)
+        for claim in await self._store.abandoned(_CLAIM):
+            await self._recover(claim)
 
     async def _recover(self, claim: Claim) -> None:
         records = Records(self._store, claim.caller)

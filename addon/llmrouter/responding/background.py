@@ -139,15 +139,14 @@ class BackgroundRuns:
     async def recover(self) -> int:
         """Marks as failed what a process that is dead left half done, and frees its conversations.
 
-        To be called before the first operation, and while no other process uses the same store. The number of
-        responses that failed so.
+        To be called before the first operation, and again and again where other processes use the same store. The
+        number of responses that failed so.
         """
         failed = 0
-        for claim in await self._archive.store.claims():
+        for claim in await self._archive.store.abandoned(_CLAIM, _CONVERSATION_CLAIM):
             if claim.name.startswith(_CLAIM):
                 failed += await self._fail(claim)
-            if claim.name.startswith((_CLAIM, _CONVERSATION_CLAIM)):
-                await self._archive.store.release(claim.caller, claim.name, claim.owner)
+            await self._archive.store.release(claim.caller, claim.name, claim.owner)
         return failed
 
     async def _fail(self, claim: Claim) -> bool:

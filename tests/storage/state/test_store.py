@@ -1,11 +1,19 @@
 """The contract of all places for documents, kept by SQLite and by a real PostgreSQL."""
 
 import asyncio
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmrouter.clock import Clock
 from llmrouter.errors import StateUnavailable
+from llmrouter.storage.state.opening import open_state
 from llmrouter.storage.state.store import Claim, Page, UnknownCursor
 from tests.storage.state.conftest import Open, WallClock
 
@@ -214,3 +222,46 @@ async def test_a_lock_that_is_given_up_meanwhile_is_taken(open_store: Open) -> N
         holders = [claim.owner for claim in await stores[0].claims()]
         assert (told, holders) in ((None, ["r2"]), ("r1", []))
         await stores[1].release("me", "run:t", "r2")
+
+
+async def test_what_a_living_process_holds_is_not_taken_over(open_store: Open, wall: WallClock) -> None:
+    mine, other = open_store(), open_store()
+    other.process = replace(other.process, pid=os.getppid())
+    await mine.claim("me", "run:t1", "r1")
+    await other.claim("me", "run:t2", "r2")
+    assert await mine.abandoned("run:") == []
+    assert await other.abandoned("run:") == []
+
+
+def dead_pid() -> int:
+    """The number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        return ended.pid
+
+
+async def test_a_process_elsewhere_is_dead_when_it_says_nothing(tmp_path: Path, wall: WallClock) -> None:
+    here, there = (open_state("sqlite:///kept.db", tmp_path, Clock(time.monotonic, wall)) for _ in range(2))
+    there.process = replace(there.process, host="another-machine")
+    await there.claim("me", "run:t1", "r1")
+    wall.now += 29
+    assert await here.abandoned("run:") == []
+    await there.beat()
+    wall.now += 29
+    assert await here.abandoned("run:") == []
+    wall.now += 2
+    assert await here.abandoned("run:") == [Claim("me", "run:t1", "r1")]
+    await here.close()
+    await there.close()
+
+
+async def test_what_a_dead_process_held_is_given_to_one(open_store: Open) -> None:
+    dead, *others = (open_store() for _ in range(4))
+    dead.process = replace(dead.process, pid=dead_pid())
+    for store, pid in zip(others, (os.getpid(), os.getppid(), 1), strict=True):
+        store.process = replace(store.process, pid=pid)
+    await dead.claim("me", "run:t1", "r1")
+    await dead.claim("me", "response:x", "x")
+    given = await asyncio.gather(*(store.abandoned("run:") for store in others))
+    assert sorted(given) == [[], [], [Claim("me", "run:t1", "r1")]]
+    assert await others[0].abandoned("run:") == []
+    assert await others[1].abandoned("conversation:", "response:") == [Claim("me", "response:x", "x")]

@@ -31,6 +31,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from llmrouter.clock import Clock
 from llmrouter.errors import StateUnavailable
+from llmrouter.storage.state.processes import Process
 from llmrouter.storage.state.queries import delete_children, documents_of, find, is_sound, listed, one, place_of, row_of
 from llmrouter.storage.state.schema import NewerSchema, bring_up_to_date
 from llmrouter.storage.state.store import LASTING_KINDS, Claim, Document, Page
@@ -43,7 +44,9 @@ _CONNECT_S = 3
 _STATEMENT_S = 5
 _PATIENCE_S = 10.0
 _CLOSE_S = 2.0
-_CLAIM = text("INSERT INTO claims (caller, name, owner) VALUES (:caller, :name, :owner) ON CONFLICT DO NOTHING")
+_CLAIM = text(
+    "INSERT INTO claims (caller, name, owner, process) VALUES (:caller, :name, :owner, :process) ON CONFLICT DO NOTHING"
+)
 # Any number that nothing else locks by.
 _SCHEMA_LOCK = text("SELECT pg_advisory_xact_lock(7202611)")
 _LIST_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 7202611))")
@@ -63,6 +66,7 @@ class SqlStore:
         self._opening = threading.Lock()
         self._is_open = False
         self._is_failing = False
+        self.process = Process()
         self._changed = threading.Condition()
         self._working: dict[Any, float] = {}
 
@@ -218,10 +222,11 @@ class SqlStore:
 
     async def claim(self, caller: str, name: str, owner: str) -> str | None:
         """Takes a lock."""
+        row = {"caller": caller, "name": name, "owner": owner, "process": self.process.id}
 
         def work(connection: Connection) -> str | None:
             held = select(CLAIMS.c.owner).where(CLAIMS.c.caller == caller, CLAIMS.c.name == name)
-            while not connection.execute(_CLAIM, {"caller": caller, "name": name, "owner": owner}).rowcount:
+            while not connection.execute(_CLAIM, row).rowcount:
                 # Nobody has it where it was given up in between: then it is taken after all.
                 if (holder := connection.scalar(held)) is not None:
                     return None if holder == owner else str(holder)
@@ -237,7 +242,18 @@ class SqlStore:
 
     async def claims(self) -> list[Claim]:
         """The locks of all callers."""
-        return await self._run(lambda connection: [Claim(*row) for row in connection.execute(select(CLAIMS))])
+        every = select(CLAIMS.c.caller, CLAIMS.c.name, CLAIMS.c.owner)
+        return await self._run(lambda connection: [Claim(*row) for row in connection.execute(every)])
+
+    async def abandoned(self, *prefixes: str) -> list[Claim]:
+        """The locks that dead processes left."""
+        wall = self._clock.wall()
+        return await self._run(lambda found: self.process.take_over(found, wall, prefixes), writes=True)
+
+    async def beat(self) -> None:
+        """Tells the others that this process lives."""
+        wall = self._clock.wall()
+        await self._run(lambda connection: self.process.beat(connection, wall), writes=True)
 
     async def close(self) -> None:
         """Lets go of all connections."""
@@ -307,6 +323,7 @@ class SqlStore:
                 if self._is_postgresql:
                     connection.execute(_SCHEMA_LOCK)
                 bring_up_to_date(connection)
+                self.process.beat(connection, self._clock.wall())
             self._is_open = True
 
     def _unavailable(self, reason: str) -> StateUnavailable:

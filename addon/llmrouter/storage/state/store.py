@@ -112,6 +112,17 @@ class StateStore(Protocol):
         """The locks of all callers."""
         ...
 
+    async def abandoned(self, *prefixes: str) -> list[Claim]:
+        """The locks, of names that begin so, that processes left which are dead; they are this process's from now on.
+
+        Each is given to one process alone, whoever asks at the same time.
+        """
+        ...
+
+    async def beat(self) -> None:
+        """Tells the others that this process lives; to be called more often than they wait for it."""
+        ...
+
     async def prune(self, before: float, lasting: Collection[str] = LASTING_KINDS) -> int:
         """Removes what belongs to nothing and was not changed since then, with all that belongs to it; how many."""
         ...

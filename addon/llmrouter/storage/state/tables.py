@@ -23,4 +23,14 @@ CLAIMS = Table(
     Column("caller", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("owner", Text, nullable=False),
+    Column("process", Text, nullable=False),
+)
+
+PROCESSES = Table(
+    "processes",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("seen", Double, nullable=False),
 )

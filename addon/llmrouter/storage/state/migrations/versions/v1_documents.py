@@ -1,4 +1,4 @@
-"""Documents, which belong to one another, and locks."""
+"""Documents, which belong to one another, locks, and the processes that hold them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Makes both tables."""
+    """Makes the tables."""
     op.create_table(
         "documents",
         sa.Column("caller", sa.Text, primary_key=True),
@@ -29,4 +29,12 @@ def upgrade() -> None:
         sa.Column("caller", sa.Text, primary_key=True),
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("process", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "processes",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("host", sa.Text, nullable=False),
+        sa.Column("pid", sa.BigInteger, nullable=False),
+        sa.Column("seen", sa.Double, nullable=False),
     )

@@ -270,3 +270,33 @@ async def test_nobody_waits_longer_than_the_limits_say_even_where_nothing_else_i
         assert told.answer.status == 429
         assert 50 <= int(told.answer.headers["retry-after"]) <= 61
         assert len(only.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "waits"),
+    [
+        ({"price": {"input": 1, "output": 1}}, {"price": {"input": 1, "output": 1}}, False),
+        ({"price": {"input": 1, "output": 1}}, {"price": {"input": 2, "output": 2}}, True),
+        ({"price": {"input": 0, "output": 0}}, {"price": {"input": 0, "output": 0}}, False),
+    ],
+)
+async def test_nobody_waits_where_another_is_as_cheap(
+    tmp_path: Path, first: dict[str, Any], other: dict[str, Any], waits: bool
+) -> None:
+    limits = {"concurrency": 1, "max_wait_seconds": 20}
+    holding = Stall()
+    async with FakeProvider(holding) as one, FakeProvider() as two:
+        providers = [
+            provider("one", one, priority=1, limits=limits, models=[{"id": "a", "serves": ["*"]} | first]),
+            provider("two", two, priority=2, models=[{"id": "b", "serves": ["*"]} | other]),
+        ]
+        async with gateway(tmp_path, *providers) as router:
+            running = asyncio.ensure_future(router.ask(preferences=Preferences(provider="one")))
+            await holding.reached.wait()
+            asking = asyncio.ensure_future(router.ask())
+            if waits:
+                holding.resume.set()
+            told = await asyncio.wait_for(asking, 10)
+            assert told.answer.headers["x-llmrouter-provider"] == ("one" if waits else "two")
+            holding.resume.set()
+            await running

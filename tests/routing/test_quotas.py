@@ -42,7 +42,7 @@ class Desk:
         return self.book.reserve(target, ask, at, NOON + at, ticket)
 
     def join(self, at: float = 0.0, ask: Ask = ASK, target: Any = MODEL) -> Ticket:
-        ticket = self.book.join(target, ask, at, NOON + at)
+        ticket = self.book.join(target, ask, at, NOON + at, self.book.arrive())
         assert ticket is not None
         return ticket
 
@@ -141,7 +141,7 @@ def test_no_limits_no_quota() -> None:
     desk.book.settle(reservation, Usage(1, 1), 0.1, 1.0)
     assert desk.check() == (FREE, 0.0, "")
     assert desk.room() is None
-    assert desk.book.join(MODEL, ASK, 0.0, NOON) is None
+    assert desk.book.join(MODEL, ASK, 0.0, NOON, 1) is None
     assert desk.book.snapshot() == []
 
 
@@ -363,7 +363,7 @@ def test_a_place_given_back_wakes_the_first() -> None:
 def test_patience_ends() -> None:
     desk = Desk(rpm=1, max_wait_seconds=30)
     desk.reserve()
-    assert desk.book.join(MODEL, ASK, 30.0, NOON) is None
+    assert desk.book.join(MODEL, ASK, 30.0, NOON, 1) is None
     ticket = desk.join(40.0)
     assert desk.check(50.0, ticket=ticket).state is WAIT
     desk.reserve(50.0)
@@ -375,7 +375,7 @@ def test_a_full_line_takes_no_more() -> None:
     desk.reserve()
     tickets = [desk.join() for _ in range(LONGEST_LINE)]
     assert desk.check().state is USED_UP
-    assert desk.book.join(MODEL, ASK, 0.0, NOON) is None
+    assert desk.book.join(MODEL, ASK, 0.0, NOON, 1) is None
     assert desk.check(ticket=tickets[-1]).state is WAIT
     desk.book.leave(tickets[0])
     assert desk.check().state is WAIT
@@ -405,6 +405,49 @@ def test_limits_that_are_lifted_let_all_go() -> None:
     assert desk.check(ticket=ticket).state is FREE
     desk.reserve(ticket=ticket)
     assert ticket.line is None
+
+
+def test_a_target_that_is_gone_keeps_its_line() -> None:
+    """Else all that wait for it would go there at once."""
+    woken: list[int] = []
+    desk = Desk(rpm=1, max_wait_seconds=400)
+    desk.reserve()
+    tickets = [desk.join() for _ in range(3)]
+    for number, ticket in enumerate(tickets):
+        ticket.wake = lambda number=number: woken.append(number)  # type: ignore[misc]  # bound at once
+    desk.book.reload([OTHER], {})
+    assert desk.check(ticket=tickets[0]).state is WAIT
+    assert desk.check(62.0, ticket=tickets[0]).state is FREE
+    desk.reserve(62.0, ticket=tickets[0])
+    assert desk.check(62.0, ticket=tickets[1]).state is WAIT
+    for ticket in tickets:
+        desk.book.leave(ticket)
+    desk.book.reload([OTHER], {})
+    assert not desk.book.has_limits
+
+
+def test_who_takes_another_ticket_keeps_its_place() -> None:
+    desk = Desk(rpm=2, max_wait_seconds=200)
+    desk.reserve()
+    desk.reserve()
+    first, second = desk.book.arrive(), desk.book.arrive()
+    later = desk.book.join(MODEL, ASK, 0.0, NOON, second)
+    assert later is not None
+    again = desk.book.join(MODEL, ASK, 0.0, NOON, first)
+    assert again is not None
+    desk.reserve(61.5, ticket=again)
+    desk.reserve(61.5)
+    assert desk.check(61.6, ticket=later).state is WAIT
+
+
+def test_a_new_ticket_is_judged_by_its_own_place() -> None:
+    """One who came first does not have to wait for those who came after it."""
+    desk = Desk(rpm=1, max_wait_seconds=70)
+    desk.reserve()
+    early = desk.book.arrive()
+    assert desk.book.join(MODEL, ASK, 0.0, NOON, desk.book.arrive()) is not None
+    assert desk.book.join(MODEL, ASK, 0.0, NOON, desk.book.arrive()) is None
+    assert desk.book.join(MODEL, ASK, 0.0, NOON, early) is not None
 
 
 def test_counts_survive_a_restart_and_other_days_are_dropped() -> None:

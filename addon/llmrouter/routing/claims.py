@@ -24,6 +24,7 @@ class Claim:
         self._ask_of = ask_of
         self._wall_ahead_s = wall_ahead_s
         self._ticket: Ticket | None = None
+        self._number: int | None = None
         self._reservation: Reservation | None = None
 
     @property
@@ -54,7 +55,9 @@ class Claim:
         if self._ticket_for(target) is None:
             self.leave_line()
             ask = self._ask_of(target)
-            self._ticket = self._book.join(target, ask, now, now + self._wall_ahead_s)
+            if self._number is None:
+                self._number = self._book.arrive()
+            self._ticket = self._book.join(target, ask, now, now + self._wall_ahead_s, self._number)
         verdict = self.check(target, now)
         if verdict.state is QuotaState.WAIT:
             return verdict.wait_s

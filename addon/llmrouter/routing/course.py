@@ -25,6 +25,7 @@ from llmrouter.routing.consequences import CONSEQUENCES, Next
 from llmrouter.routing.gates import Gate
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan
+from llmrouter.routing.policies import Candidate
 from llmrouter.routing.quotas import QuotaState
 from llmrouter.settings.model import RetrySettings
 from llmrouter.targets import Target
@@ -60,11 +61,13 @@ class Course:
     failures: list[tuple[Target, AttemptFailed]] = field(default_factory=list)
     _queue: deque[Target] = field(init=False)
     _resting: list[Target] = field(init=False)
+    _candidates: dict[str, Candidate] = field(init=False)
     _tried_last_resort: bool = False
 
     def __post_init__(self) -> None:
         self._queue = deque(self.plan.targets)
         self._resting = [left.target for left in self.plan.left_out if left.returns_at is not None]
+        self._candidates = {candidate.target.key: candidate for candidate in self.plan.candidates}
 
     def next(self, now: float) -> Step | None:
         """The next step, or None where the call has to end with `error`."""
@@ -90,12 +93,42 @@ class Course:
         Quota comes before the breaker, whose probe must not be taken by a request that then waits.
         """
         if self.health.resting(target, now) is None and self.health.breaker(target).opens_again_in(now) <= 0:
-            if self.claim.check(target, now).state is QuotaState.FREE:
+            quota = self.claim.check(target, now)
+            if quota.state is QuotaState.FREE:
                 return Step(target) if self.health.breaker(target).try_acquire(now) else None
+            if self._is_as_good_elsewhere(target, quota.wait_s, now):
+                self.claim.leave_line()
+                return None
             if (wait_s := self.claim.wait_s(target, now)) is not None and now + wait_s < self.deadline:
                 return Step(target, wait_s)
         self.claim.leave_line()
         return None
+
+    def _is_as_good_elsewhere(self, target: Target, wait_s: float, now: float) -> bool:
+        """Whether waiting for a target gains nothing: another one has room now, and is no worse by what counts.
+
+        That is the time to the first content under least_latency, else the cost; under quality the quality, too. What
+        is not known is the worst.
+        """
+        waited = self._candidates.get(target.key)
+        if waited is None:
+            return False
+        return any(
+            self._is_no_worse(self._candidates[other.key], waited, wait_s) and self._has_room(other, now)
+            for other in self._queue
+        )
+
+    def _is_no_worse(self, other: Candidate, waited: Candidate, wait_s: float) -> bool:
+        if self.plan.policy == "least_latency":
+            return _or_worst(other.first_content_s) <= _or_worst(waited.first_content_s) + wait_s
+        if self.plan.policy == "quality" and (other.target.quality or 0.0) < (waited.target.quality or 0.0):
+            return False
+        return _or_worst(other.expected_usd) <= _or_worst(waited.expected_usd)
+
+    def _has_room(self, target: Target, now: float) -> bool:
+        if self.health.resting(target, now) is not None or self.health.breaker(target).opens_again_in(now) > 0:
+            return False
+        return self.claim.check(target, now).state is QuotaState.FREE
 
     def _available_at(self, target: Target, now: float) -> float:
         quota = self.claim.check(target, now)
@@ -226,6 +259,10 @@ class Course:
         return NoTarget(
             f"No configured target serves the model '{self.call.model}'. Add it to `serves` or `routes`.", param="model"
         )
+
+
+def _or_worst(value: float | None) -> float:
+    return math.inf if value is None else value
 
 
 def _is_larger(target: Target, other: Target) -> bool:

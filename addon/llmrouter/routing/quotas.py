@@ -122,9 +122,16 @@ class QuotaBook:
         self._numbers = count(1)
 
     def reload(self, targets: Iterable[Target], limits: Mapping[str, LimitSettings]) -> None:
-        """Takes over limits, by the names of providers and keys of targets; all counts and lines stay."""
-        self._accounts = {}
-        for target in targets:
+        """Takes over limits, by the names of providers and keys of targets; all counts and lines stay.
+
+        Calls that wait for a target that is gone still keep its limits: lifted are only those of targets that stay.
+        """
+        before, self._accounts = self._accounts, {}
+        staying = {target.key: target for target in targets}
+        for key, account in before.items():
+            if key not in staying and any(map(_is_waited_for, account.allowances)):
+                self._accounts[key] = account
+        for target in staying.values():
             shared, own = limits.get(target.provider, _NO_LIMITS), limits.get(target.key, _NO_LIMITS)
             if not (is_limited(shared) or is_limited(own)):
                 continue
@@ -204,15 +211,19 @@ class QuotaBook:
             allowance.line.join(ticket)
         return QuotaVerdict(QuotaState.WAIT, wait_s, shortage)
 
-    def join(self, target: Target, ask: Ask, now: float, wall: float) -> Ticket | None:
-        """A place in line, for at most as long as `max_wait_seconds` of the limits says.
+    def arrive(self) -> int:
+        """A number in the order of arrival, which a call keeps whatever line it stands in."""
+        return next(self._numbers)
+
+    def join(self, target: Target, ask: Ask, now: float, wall: float, number: int) -> Ticket | None:
+        """A place in line by the `number` of arrival, for at most as long as `max_wait_seconds` of the limits says.
 
         None where it is not worth waiting. Whoever holds a ticket has to `reserve` with it or to `leave`.
         """
         account = self._accounts.get(target.key)
         if account is None:
             return None
-        ticket = Ticket(target, _amounts(ask, account.most), next(self._numbers), now + account.max_wait_s)
+        ticket = Ticket(target, _amounts(ask, account.most), number, now + account.max_wait_s)
         return ticket if self.check(target, ask, now, wall, ticket).state is QuotaState.WAIT else None
 
     def leave(self, ticket: Ticket) -> None:
@@ -361,6 +372,10 @@ def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:
         if room is None or room[0] < requests or room[1] < tokens or room[2] < nanodollars or allowance.line.total[0]:
             return False
     return True
+
+
+def _is_waited_for(allowance: Allowance) -> bool:
+    return len(allowance.line) > 0
 
 
 def _used_up(

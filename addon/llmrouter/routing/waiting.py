@@ -65,12 +65,12 @@ class Line:
         self.wake_first()
 
     def ahead_of(self, ticket: Ticket | None) -> Amounts:
-        """What those will use who came before: all of the line before one who is not in it."""
-        if ticket is None or ticket.line is not self:
+        """What those will use who came before: all of the line before one who has no ticket."""
+        if ticket is None:
             return self.total
         ahead: Amounts = (0, 0, 0)
         for other in self._tickets:
-            if other is ticket:
+            if other.number >= ticket.number:
                 break
             ahead = _sum(ahead, other.amounts, 1)
         return ahead

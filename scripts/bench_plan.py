@@ -16,13 +16,14 @@ from llmrouter.calls import Call, Caller, Preferences
 from llmrouter.endpoints import chat
 from llmrouter.errors import Outcome
 from llmrouter.replies import Usage
+from llmrouter.routing.allowances import limits_of
 from llmrouter.routing.catalog import build_targets
 from llmrouter.routing.claims import Claim
 from llmrouter.routing.estimates import EstimateBook
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
 from llmrouter.routing.price_book import PriceBook
-from llmrouter.routing.quotas import Ask, QuotaBook, limits_of
+from llmrouter.routing.quotas import Ask, QuotaBook
 from llmrouter.routing.vitals import Answered
 from llmrouter.settings.model import Settings
 

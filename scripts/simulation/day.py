@@ -10,11 +10,12 @@ from llmrouter.brands import BRANDS
 from llmrouter.calls import Call, Caller, Preferences
 from llmrouter.endpoints import chat
 from llmrouter.gateway import Gateway
+from llmrouter.routing.allowances import limits_of
 from llmrouter.routing.catalog import build_targets
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.price_book import PriceBook
-from llmrouter.routing.quotas import QuotaBook, limits_of
+from llmrouter.routing.quotas import QuotaBook
 from llmrouter.settings.model import Settings
 from scripts.simulation.oracle import OracleResult, ask_oracle
 from scripts.simulation.providers import CHANGES_AT_S, PUBLISHED, cast, settings_of

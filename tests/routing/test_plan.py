@@ -9,11 +9,12 @@ import pytest
 
 from llmrouter.calls import MediaTokens, Need, Preferences
 from llmrouter.errors import InvalidRequest, Outcome
+from llmrouter.routing.allowances import limits_of
 from llmrouter.routing.claims import Claim
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan
 from llmrouter.routing.policies import CallFacts, Candidate
-from llmrouter.routing.quotas import Ask, QuotaBook, limits_of
+from llmrouter.routing.quotas import Ask, QuotaBook
 from llmrouter.routing.vitals import Answered
 from llmrouter.targets import Target
 from tests.routing.samples import call_of, echo, keys_of, reasons_of, router_of, settings_of, usage_of

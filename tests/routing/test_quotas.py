@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from llmrouter.errors import Outcome
 from llmrouter.replies import Usage
-from llmrouter.routing.quotas import Ask, QuotaBook, QuotaState, QuotaVerdict, Reservation, limits_of
+from llmrouter.routing.allowances import limits_of
+from llmrouter.routing.quotas import Ask, QuotaBook, QuotaState, QuotaVerdict, Reservation
 from llmrouter.routing.waiting import LONGEST_LINE, Ticket
 from llmrouter.settings.model import LimitSettings
 from tests.routing.samples import echo, settings_of, target_of
@@ -45,6 +46,10 @@ class Desk:
         ticket = self.book.join(target, ask, at, NOON + at, self.book.arrive())
         assert ticket is not None
         return ticket
+
+    def settle(self, at: float) -> None:
+        """A request that is over at once, and used what it asked for."""
+        self.book.settle(self.reserve(at), Usage(60, 40), 0.0, at)
 
     def room(self, at: float = 0.0) -> tuple[int, int, int] | None:
         return self.book.room(MODEL, at, NOON + at)
@@ -460,16 +465,30 @@ def test_counts_survive_a_restart_and_other_days_are_dropped() -> None:
 
     for wait_s, room in ((60.0, (8, 2**62, 490_000_000)), (24 * 3600.0, (10, 2**62, 490_000_000))):
         again = Desk()
-        again.book.restore(rows, NOON + wait_s)
+        again.book.restore(rows, NOON + wait_s, wait_s)
         again.reload({"rpd": 100}, rpd=10, usd_per_month=1.0)
         assert again.room(wait_s) == room
         assert sorted(again.book.snapshot())[1] == sorted(rows)[1]
 
 
+def test_a_restart_forgets_no_minute() -> None:
+    """Else a router that starts anew in the middle of a minute sends twice the limit."""
+    desk = Desk(rpm=2, tpm=1000)
+    desk.settle(0.0)
+    desk.settle(20.0)
+    rows = desk.book.minutes(30.0, NOON + 30.0)
+    assert ("groq/llama", "minute", str(int(NOON) + 30), 2, 200, 0) in rows
+    for later_s, state in ((5.0, USED_UP), (60.0, USED_UP), (61.5, FREE)):
+        again = Desk(rpm=2, tpm=1000)
+        again.book.restore(rows, NOON + 30.0 + later_s, 7.0)
+        assert again.book.check(MODEL, ASK, 7.0, NOON + 30.0 + later_s).state is state
+    assert desk.book.minutes(200.0, NOON + 200.0) == []
+
+
 def test_restoring_comes_before_or_after_the_limits() -> None:
     desk = Desk(rpd=3)
     desk.check()
-    desk.book.restore([("groq/llama", "day", "2026-11-23", 3, 0, 0)], NOON)
+    desk.book.restore([("groq/llama", "day", "2026-11-23", 3, 0, 0)], NOON, 0.0)
     assert desk.check().state is USED_UP
 
 

@@ -47,7 +47,7 @@ def test_the_counts_of_a_book_survive_a_restart(tmp_path: Path) -> None:
     limits = {"groq/llama": LimitSettings(rpd=3, usd_per_day=1.0)}
     for left in (3, 2, 1, 0):
         book, ledger = QuotaBook(), Ledger(file)
-        book.restore(ledger.load(), NOON)
+        book.restore(ledger.load(), NOON, 0.0)
         book.reload([target], limits)
         room = book.room(target, 0.0, NOON)
         assert room is not None

@@ -21,13 +21,14 @@ from llmrouter.discovery.refresh import PriceRefresh
 from llmrouter.discovery.unconfigured import settings_at_start
 from llmrouter.endpoints import chat
 from llmrouter.errors import InvalidRequest
+from llmrouter.routing.allowances import limits_of
 from llmrouter.routing.catalog import build_targets
 from llmrouter.routing.claims import Claim
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Plan, Router
 from llmrouter.routing.policies import Policy
 from llmrouter.routing.price_book import PriceBook
-from llmrouter.routing.quotas import QuotaBook, limits_of
+from llmrouter.routing.quotas import QuotaBook
 from llmrouter.settings.loader import SettingsError, load_settings
 from llmrouter.settings.location import default_model, find_config
 from llmrouter.settings.model import Settings
@@ -145,7 +146,7 @@ def what_is_kept(
     file = path_of(place, Path.cwd())
     known, targets = HealthRecords(file).load(wall), tuple(targets)
     health.restore(known, targets, now)
-    quotas.restore(Ledger(file).load(), wall)
+    quotas.restore(Ledger(file).load(), wall, now)
     quotas.reload(targets, limits_of(settings))
     if not known:
         return health, quotas, f"Health is not known yet: no run of the router is kept in {place}."

@@ -25,12 +25,13 @@ from llmrouter.discovery.unconfigured import STATE, settings_from
 from llmrouter.endpoints import models
 from llmrouter.gateway import Gateway
 from llmrouter.providers.formats import WIRE_FORMATS
+from llmrouter.routing.allowances import limits_of
 from llmrouter.routing.catalog import Catalogue, build_targets
 from llmrouter.routing.estimates import EstimateBook
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.price_book import PriceBook
-from llmrouter.routing.quotas import QuotaBook, limits_of
+from llmrouter.routing.quotas import QuotaBook
 from llmrouter.routing.served_models import served_model, served_models
 from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
 from llmrouter.settings.location import Stamp, default_model, stamp_of
@@ -201,7 +202,7 @@ class Runtime:
         """Takes over what an earlier run knew of targets and has counted."""
         wall = self._clock.wall()
         self._health.restore(self._health_records.load(wall), targets, self._clock.monotonic())
-        self._quotas.restore(self._ledger.load(), wall)
+        self._quotas.restore(self._ledger.load(), wall, self._clock.monotonic())
         self._quotas.reload(targets, limits_of(self.settings))
 
     async def _keep_health(self) -> None:
@@ -209,11 +210,15 @@ class Runtime:
             await asyncio.sleep(_KEEP_HEALTH_S)
             self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
 
+    def _save_counts(self) -> None:
+        minutes = self._quotas.minutes(self._clock.monotonic(), self._clock.wall())
+        self._ledger.save([*self._quotas.changes(), *minutes])
+
     async def _keep_what_is_reserved(self) -> None:
         """Counts are kept at the end of each call, and those of calls under way soon after they began."""
         while True:
             await asyncio.sleep(_KEEP_RESERVED_S)
-            self._ledger.save(self._quotas.changes())
+            self._save_counts()
 
     async def _probe(self) -> None:
         """Asks providers as often as the settings say, and looks once a minute whether they say anything."""
@@ -267,7 +272,7 @@ class Runtime:
         if self.gateway.cache is not None:
             await self.gateway.cache.store.close()
         self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
-        self._ledger.save(self._quotas.changes())
+        self._save_counts()
         self._health_records.close()
         self._ledger.close()
         if self._log is not None:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, Protocol
 
 from llmrouter.routing.waiting import Line
-from llmrouter.routing.windows import Amounts, Entry, Period, SlidingMinute, Slots, Statement
-from llmrouter.settings.model import LimitSettings
+from llmrouter.routing.windows import KEPT_S, Amounts, Entry, Period, SlidingMinute, Slots, Statement
+from llmrouter.settings.model import LimitSettings, Settings
 
 REQUESTS, TOKENS, NANODOLLARS = range(3)
 NANODOLLARS_PER_USD = 1_000_000_000
@@ -33,13 +33,14 @@ class Shortage(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """What a provider (`groq`) or a model (`groq/model`) used of a day (2026-11-23) or month (2026-11), for the ledger.
+    """What a provider (`groq`) or a model (`groq/model`) used of a day (2026-11-23), a month (2026-11), or the minute
+    before a moment (its Unix second), for the ledger.
 
     Money is in billionths of a dollar.
     """
 
     name: str
-    kind: Literal["day", "month"]
+    kind: Literal["day", "month", "minute"]
     period: str
     requests: int
     tokens: int
@@ -345,3 +346,37 @@ def spent_of(allowance: Allowance) -> Iterable[Spent]:
     """What it used of the current day and month."""
     yield Spent(allowance.name, "day", allowance.day.name, *allowance.day.used)
     yield Spent(allowance.name, "month", allowance.month.name, *allowance.month.used)
+
+
+def minute_of(allowance: Allowance, now: float, wall: float) -> Spent | None:
+    """What it used of the minute before now; None where that is nothing."""
+    requests, tokens = allowance.requests.used(now), allowance.tokens.used(now)
+    if not requests and not tokens:
+        return None
+    return Spent(allowance.name, "minute", str(int(wall)), requests, tokens, 0)
+
+
+def restore(allowance: Allowance, spent: Spent, wall: float, now: float) -> None:
+    """Adds what an earlier run used, where it still counts.
+
+    All of its last minute counts as used at that minute's end, which is later than it was and never too early.
+    """
+    amounts = spent.requests, spent.tokens, spent.nanodollars
+    if spent.kind == "minute":
+        at = now - max(wall - float(spent.period), 0.0) if spent.period.isdecimal() else -math.inf
+        if at > now - KEPT_S:
+            allowance.requests.add(spent.requests, at)
+            allowance.tokens.add(spent.tokens, at)
+        return
+    period = allowance.day if spent.kind == "day" else allowance.month
+    period.roll(wall)
+    if period.name == spent.period:
+        period.add(amounts)
+
+
+def limits_of(settings: Settings) -> dict[str, LimitSettings]:
+    """The limits of a configuration, by the names of providers and the keys of targets."""
+    limits = {provider.name: provider.limits for provider in settings.providers}
+    for provider in settings.providers:
+        limits |= {f"{provider.name}/{model.id}": model.limits for model in provider.models}
+    return limits

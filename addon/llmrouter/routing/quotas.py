@@ -19,14 +19,16 @@ from llmrouter.routing.allowances import (
     Shortage,
     Spent,
     is_limited,
+    minute_of,
     most_of,
     nanodollars_of,
+    restore,
     spent_of,
 )
 from llmrouter.routing.gates import Reason
 from llmrouter.routing.waiting import Ticket
-from llmrouter.routing.windows import Amounts, Period
-from llmrouter.settings.model import LimitSettings, Settings
+from llmrouter.routing.windows import Amounts
+from llmrouter.settings.model import LimitSettings
 from llmrouter.targets import Target
 
 # A request may outlast its provider's own time limit by what the router needs to notice.
@@ -129,7 +131,7 @@ class QuotaBook:
         before, self._accounts = self._accounts, {}
         staying = {target.key: target for target in targets}
         for key, account in before.items():
-            if key not in staying and any(map(_is_waited_for, account.allowances)):
+            if key not in staying and any(len(one.line) for one in account.allowances):
                 self._accounts[key] = account
         for target in staying.values():
             shared, own = limits.get(target.provider, _NO_LIMITS), limits.get(target.key, _NO_LIMITS)
@@ -312,16 +314,19 @@ class QuotaBook:
         changed, self._changed = self._changed, {}
         return [spent for allowance in changed.values() for spent in spent_of(allowance)]
 
-    def restore(self, rows: Iterable[tuple[str, str, str, int, int, int]], wall: float) -> None:
-        """Adds the counts of an earlier run, as `snapshot` gave them; other days and months are dropped."""
-        for name, kind, when, requests, tokens, nanodollars in rows:
-            allowance = self._allowances.get(name)
+    def minutes(self, now: float, wall: float) -> list[Spent]:
+        """What counts of the last minute."""
+        every = (minute_of(allowance, now, wall) for allowance in self._allowances.values())
+        return [spent for spent in every if spent is not None]
+
+    def restore(self, rows: Iterable[tuple[str, str, str, int, int, int]], wall: float, now: float) -> None:
+        """Adds the counts of an earlier run, as `snapshot` and `minutes` gave them, where they still count."""
+        for row in rows:
+            spent = Spent(*row)  # type: ignore[arg-type]  # the ledger's rows have any text as their kind
+            allowance = self._allowances.get(spent.name)
             if allowance is None:
-                allowance = self._allowances[name] = Allowance(name, _NO_LIMITS, _GRACE_S)
-            period: Period = allowance.day if kind == "day" else allowance.month
-            period.roll(wall)
-            if period.name == when:
-                period.add((requests, tokens, nanodollars))
+                allowance = self._allowances[spent.name] = Allowance(spent.name, _NO_LIMITS, _GRACE_S)
+            restore(allowance, spent, wall, now)
             allowance.changed()
 
     def _allowance(self, name: str, limits: LimitSettings, target: Target) -> Allowance:
@@ -346,14 +351,6 @@ class QuotaBook:
             self._changed[booking.allowance.name] = booking.allowance
 
 
-def limits_of(settings: Settings) -> dict[str, LimitSettings]:
-    """The limits of a configuration, by the names of providers and the keys of targets."""
-    limits = {provider.name: provider.limits for provider in settings.providers}
-    for provider in settings.providers:
-        limits |= {f"{provider.name}/{model.id}": model.limits for model in provider.models}
-    return limits
-
-
 def _amounts(ask: Ask, most: Amounts) -> Amounts:
     """What is reserved: what is sure, and of the guess no more than any request may take."""
     tokens, nanodollars = max(ask.tokens, 0), 0 if ask.usd is None else nanodollars_of(max(ask.usd, 0.0))
@@ -372,10 +369,6 @@ def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:
         if room is None or room[0] < requests or room[1] < tokens or room[2] < nanodollars or allowance.line.total[0]:
             return False
     return True
-
-
-def _is_waited_for(allowance: Allowance) -> bool:
-    return len(allowance.line) > 0
 
 
 def _used_up(

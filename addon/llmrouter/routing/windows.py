@@ -17,7 +17,7 @@ _MINUTE_S = 60.0
 # A request reaches the provider a little after it was counted here, sooner or later than the one before it: without
 # this second, two that left a minute apart could arrive within one.
 _TRAVEL_S = 1.0
-_KEPT_S = _MINUTE_S + _TRAVEL_S
+KEPT_S = _MINUTE_S + _TRAVEL_S
 # What comes within so many seconds is one entry, so that a minute never has more than 122 of them.
 _MERGED_S = 0.5
 _DAY_S = 24 * 3600
@@ -58,7 +58,7 @@ class SlidingMinute:
     def used(self, now: float) -> int:
         """What counts at this moment."""
         entries = self._entries
-        while entries and entries[0].at + _KEPT_S <= now:
+        while entries and entries[0].at + KEPT_S <= now:
             old = entries.popleft()
             old.counts = False
             self._total -= old.amount
@@ -90,12 +90,12 @@ class SlidingMinute:
         Where less counts now, what is still to come fills further minutes up to `limit` before it leaves again.
         """
         if not self._entries:
-            return _KEPT_S * math.ceil(excess / limit)
+            return KEPT_S * math.ceil(excess / limit)
         if self._sums is None:
             self._sums = list(accumulate(entry.amount for entry in self._entries))
         if excess <= self._total:
-            return self._entries[bisect_left(self._sums, excess)].at + _KEPT_S - now
-        return self._entries[-1].at + _KEPT_S - now + _KEPT_S * math.ceil((excess - self._total) / limit)
+            return self._entries[bisect_left(self._sums, excess)].at + KEPT_S - now
+        return self._entries[-1].at + KEPT_S - now + KEPT_S * math.ceil((excess - self._total) / limit)
 
 
 class Period:

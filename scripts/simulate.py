@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.simulation.day import DayResult, make_day, run_day
 from scripts.simulation.oracle import OracleResult
+from scripts.simulation.own_policy import OWN_POLICY
 
-POLICIES = ("least_cost", "least_latency", "round_robin", "weighted", "quality")
+POLICIES = ("least_cost", "least_latency", "round_robin", "weighted", "quality", "schedule", OWN_POLICY)
 
 
 def main() -> None:

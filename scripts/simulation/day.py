@@ -18,6 +18,7 @@ from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.quotas import QuotaBook
 from llmrouter.settings.model import Settings
 from scripts.simulation.oracle import OracleResult, ask_oracle
+from scripts.simulation.own_policy import OWN_POLICY, OwnPolicy
 from scripts.simulation.providers import CHANGES_AT_S, PUBLISHED, cast, settings_of
 from scripts.simulation.traffic import Asked, day_of_traffic
 from scripts.simulation.transport import SimulatedTransport, Watch
@@ -105,7 +106,7 @@ def _gateway(
     health.reload(catalogue.targets)
     quotas.reload(catalogue.targets, limits_of(settings))
     gateway = Gateway(
-        router=Router(settings, catalogue, health, book),
+        router=Router(settings, catalogue, health, book, custom={OWN_POLICY: OwnPolicy()}),
         retry=settings.retry,
         health=health,
         transports={"openai_compatible": transport},

@@ -87,9 +87,18 @@ def _outages(chance: random.Random, count: int, *kinds: Trouble) -> tuple[Outage
 
 
 def settings_of(places: list[Place], policy: str) -> dict[str, Any]:
-    """The router's settings for them, as an owner would write them: all in one tier, limits as they are known."""
+    """The router's settings for them, as an owner would write them: all in one tier, limits as they are known.
+
+    Under `schedule` a provider with a prompt cache is preferred in office hours.
+    """
     retry = {"deadline_seconds": 120, "max_attempts": len(places)}
-    return {"providers": [_provider(place) for place in places], "policy": policy, "retry": retry}
+    office = {"hours": "09:00-17:00", "prefer": ["cached/*"]}
+    return {
+        "providers": [_provider(place) for place in places],
+        "policy": policy,
+        "policies": {"schedule": {"windows": [office]}},
+        "retry": retry,
+    }
 
 
 def _provider(place: Place) -> dict[str, Any]:

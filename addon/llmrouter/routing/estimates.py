@@ -23,7 +23,6 @@ FIRST_OUTPUT_TOKENS = 500.0
 _MOST_CHARACTERS_PER_TOKEN = 6.0
 # What a learned ratio may be wrong by for one prompt, before a target is left out for its window.
 _MARGIN = 1.5
-_FIRST_RATIO = FIRST_CHARACTERS_PER_TOKEN, _MOST_CHARACTERS_PER_TOKEN
 _BOUNDS = (0.5, 12.0)
 _FIRST_GUESS_TOKENS = 500.0
 _ENOUGH_TOKENS = 5_000.0
@@ -55,6 +54,9 @@ class _Ratio:
         self.widest = self.value * _MARGIN
         if self.tokens < _ENOUGH_TOKENS:
             self.widest = max(self.widest, _MOST_CHARACTERS_PER_TOKEN)
+
+
+_UNLEARNED = _Ratio()
 
 
 @dataclass(slots=True)
@@ -105,14 +107,14 @@ class Expectation:
 
     def input_at(self, key: str) -> tuple[float, float, float]:
         """The tokens of input at a target, by its key; the cached ones among them; and what they come to at least."""
-        ratio = self.ratios.get(key)
-        value, widest = _FIRST_RATIO if ratio is None else (ratio.value, ratio.widest)
-        characters, cached = self.characters, 0.0
-        if key in self.held:
-            cached = min(self.held[key] * self.caches.yield_of(key), characters) / value
+        ratio = self.ratios.get(key, _UNLEARNED)
+        value, characters, cached = ratio.value, self.characters, 0.0
+        if (held := self.held.get(key)) is not None:
+            kept = held * self.caches.yield_of(key)
+            cached = (kept if kept < characters else characters) / value
         if self.media is not None:
-            return characters / value + self.media.guess, cached, characters / widest + self.media.least
-        return characters / value, cached, characters / widest
+            return characters / value + self.media.guess, cached, characters / ratio.widest + self.media.least
+        return characters / value, cached, characters / ratio.widest
 
 
 class EstimateBook:

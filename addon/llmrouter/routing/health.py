@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,11 @@ class HealthBook:
     def condition(self, target: Target) -> Condition | None:
         """All that is known of a target by itself, in one look-up; None where it was never tried."""
         return self._targets.get(target.key)
+
+    @property
+    def conditions(self) -> Mapping[str, Condition]:
+        """What is known of targets by themselves, by their keys; those that were never tried are not there."""
+        return self._targets
 
     def has_resting_providers(self, now: float) -> bool:
         """Whether any provider is resting as a whole."""

@@ -54,6 +54,11 @@ class PriceBook:
         """What a target costs, None where nobody knows."""
         return self._sheets.get(target.key)
 
+    @property
+    def sheets(self) -> Mapping[str, PriceSheet]:
+        """What targets cost, by their keys; those of which nobody knows are not there."""
+        return self._sheets
+
     def baseline(self, model: str) -> PriceSheet | None:
         """What OpenAI itself takes for a requested model, by a target of its own or the library; None where unknown."""
         if len(model) > _LONGEST_NAME:

@@ -176,12 +176,10 @@ class QuotaBook:
                     or room[1] <= tokens
                     or room[2] <= nanodollars
                 ):
-                    is_possible = tokens < account.most[1] and nanodollars < account.most[2]
-                    return (
-                        _used_up(allowance, account.max_wait_s, (now, wall), is_paid=nanodollars > 0)
-                        if is_possible
-                        else None
-                    )
+                    _, most_tokens, most_nanodollars = account.most
+                    if tokens >= most_tokens or nanodollars >= most_nanodollars:
+                        return None
+                    return _used_up(allowance, account.max_wait_s, now, wall, is_paid=nanodollars > 0)
         return FREE
 
     def check(self, target: Target, ask: Ask, now: float, wall: float, ticket: Ticket | None = None) -> QuotaVerdict:
@@ -371,16 +369,14 @@ def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:
     return True
 
 
-def _used_up(
-    allowance: Allowance, patience_s: float, moment: tuple[float, float], *, is_paid: bool
-) -> QuotaVerdict | None:
+def _used_up(allowance: Allowance, patience_s: float, now: float, wall: float, *, is_paid: bool) -> QuotaVerdict | None:
     """The verdict on any request, however small, where there is no room for one; a plan asks it of many targets."""
     told, ahead = allowance.told, allowance.line.total
-    if told is None or told[0] != moment[0] or told[1] != patience_s or told[2] is not is_paid or told[3] != ahead:
-        verdict, shortage = None, allowance.shortage((1, 1, int(is_paid)), ahead, *moment)
+    if told is None or told[0] != now or told[1] != patience_s or told[2] is not is_paid or told[3] != ahead:
+        verdict, shortage = None, allowance.shortage((1, 1, int(is_paid)), ahead, now, wall)
         if shortage is not None and shortage.wait_s > patience_s:
             verdict = QuotaVerdict(QuotaState.USED_UP, max(shortage.wait_s, _SHORTEST_WAIT_S), shortage)
-        allowance.told = told = moment[0], patience_s, is_paid, ahead, verdict
+        allowance.told = told = now, patience_s, is_paid, ahead, verdict
     found: QuotaVerdict | None = told[4]
     return found
 

@@ -22,6 +22,8 @@ from llmrouter.targets import Target
 
 # What a named tuple does after its arguments are sorted out, which takes half of its time.
 _new = tuple.__new__
+# To look a member of an enumeration up takes as long as all that is done with it.
+_USED_UP = QuotaState.USED_UP
 
 
 class Weighing:
@@ -40,7 +42,7 @@ class Weighing:
         self, able: Iterable[tuple[int, Target]], health: HealthBook, prices: PriceBook
     ) -> tuple[list[Candidate], list[LeftOut]]:
         """The candidates among targets with their places of declaration, and what is left out."""
-        sheet_of, condition_of, input_at = prices.sheet, health.condition, self._expectation.input_at
+        sheet_of, condition_of, input_at = prices.sheets.get, health.conditions.get, self._expectation.input_at
         made, wall, now, is_stream = self._expectation.output_tokens, self._wall, self._now, self._call.stream
         some_rest, quota, cost_usd = health.has_resting_providers(now), FREE, None
         has_limits, is_priced = self._claim.has_limits, self._call.preferences.max_cost_usd is not None
@@ -49,8 +51,9 @@ class Weighing:
         fit: list[Candidate] = []
         left_out: list[LeftOut] = []
         for position, target in able:
-            given, cached, least = input_at(target.key)
-            sheet, condition, window = sheet_of(target), condition_of(target), target.context_window
+            key = target.key
+            given, cached, least = input_at(key)
+            sheet, condition, window = sheet_of(key), condition_of(key), target.context_window
             left = None
             if (
                 is_priced
@@ -143,7 +146,7 @@ def _resting(target: Target, health: HealthBook, condition: Condition | None, no
 
 
 def _over_quota(target: Target, quota: QuotaVerdict, now: float) -> LeftOut | None:
-    # A named tuple that is taken apart takes longer than its members.
-    if quota.state is QuotaState.USED_UP:
-        return _new(LeftOut, (target, quota.why, None, now + quota.wait_s))
-    return LeftOut(target, quota.why, Gate.REQUEST) if quota.state is QuotaState.NEVER else None
+    state, wait_s, why = quota
+    if state is _USED_UP:
+        return _new(LeftOut, (target, why, None, now + wait_s))
+    return LeftOut(target, why, Gate.REQUEST) if state is QuotaState.NEVER else None

@@ -14,7 +14,7 @@ _split_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 # To hash all of a long text takes as long as to plan for it, and only an estimate rests on it.
-_LONG_TEXT, _TEXT_END, _TEXT_STEP = 16_384, 2_048, 64
+_LONG_TEXT, _TEXT_END, _TEXT_STEP = 16_384, 1_024, 256
 
 
 class Endpoint(StrEnum):
@@ -144,7 +144,7 @@ class Beginnings:
 
 
 def _told(text: bytes | str) -> object:
-    """What tells a text from others; a long one by its length, its ends and every 64th character of it."""
+    """What tells a text from others; a long one by its length, its ends and every 256th character of it."""
     if len(text) <= _LONG_TEXT:
         return text
     return len(text), text[:_TEXT_END], text[-_TEXT_END:], text[::_TEXT_STEP]

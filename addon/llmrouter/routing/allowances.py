@@ -184,7 +184,7 @@ class Allowance:
         self.known_room: Amounts | None = None
         self._asked: tuple[Amounts, Amounts, float] | None = None
         self._shortage: Shortage | None = None
-        self.told: tuple[Any, ...] | None = None
+        self.told: tuple[tuple[float, float, bool, Amounts], Any] | None = None
         self.adopt(limits, lease_s)
 
     def adopt(self, limits: LimitSettings, lease_s: float) -> None:

@@ -45,11 +45,16 @@ class PromptCaches:
         if not beginnings or beginnings[-1].characters < _LEAST_CHARACTERS:
             return _NOTHING
         found: dict[str, int] = {}
-        callers = (0, _name_of(caller))
+        callers, known = (0, _name_of(caller)), 0
         for beginning in reversed(beginnings):
             if beginning.characters < _LEAST_CHARACTERS:
                 break
-            for (key, name), at in self._sent.get(beginning.digest, {}).items():
+            sent = self._sent.get(beginning.digest, {})
+            # Who was sent a prompt was sent all its beginnings: as many are the same ones.
+            if len(sent) == known:
+                continue
+            known = len(sent)
+            for (key, name), at in sent.items():
                 if now - at <= _LASTS_S and name in callers and key not in found:
                     found[key] = beginning.characters
         return found

@@ -179,7 +179,8 @@ class QuotaBook:
                     _, most_tokens, most_nanodollars = account.most
                     if tokens >= most_tokens or nanodollars >= most_nanodollars:
                         return None
-                    return _used_up(allowance, account.max_wait_s, now, wall, is_paid=nanodollars > 0)
+                    asked, told = (now, account.max_wait_s, nanodollars > 0, allowance.line.total), allowance.told
+                    return told[1] if told is not None and told[0] == asked else _used_up(allowance, asked, wall)
         return FREE
 
     def check(self, target: Target, ask: Ask, now: float, wall: float, ticket: Ticket | None = None) -> QuotaVerdict:
@@ -369,16 +370,17 @@ def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:
     return True
 
 
-def _used_up(allowance: Allowance, patience_s: float, now: float, wall: float, *, is_paid: bool) -> QuotaVerdict | None:
-    """The verdict on any request, however small, where there is no room for one; a plan asks it of many targets."""
-    told, ahead = allowance.told, allowance.line.total
-    if told is None or told[0] != now or told[1] != patience_s or told[2] is not is_paid or told[3] != ahead:
-        verdict, shortage = None, allowance.shortage((1, 1, int(is_paid)), ahead, now, wall)
-        if shortage is not None and shortage.wait_s > patience_s:
-            verdict = QuotaVerdict(QuotaState.USED_UP, max(shortage.wait_s, _SHORTEST_WAIT_S), shortage)
-        allowance.told = told = now, patience_s, is_paid, ahead, verdict
-    found: QuotaVerdict | None = told[4]
-    return found
+def _used_up(allowance: Allowance, asked: tuple[float, float, bool, Amounts], wall: float) -> QuotaVerdict | None:
+    """The verdict on any request, however small, where there is no room for one; a plan asks it of many targets.
+
+    `asked` is now, the patience in seconds, whether it costs anything, and what those in line will use.
+    """
+    now, patience_s, is_paid, ahead = asked
+    verdict, shortage = None, allowance.shortage((1, 1, int(is_paid)), ahead, now, wall)
+    if shortage is not None and shortage.wait_s > patience_s:
+        verdict = QuotaVerdict(QuotaState.USED_UP, max(shortage.wait_s, _SHORTEST_WAIT_S), shortage)
+    allowance.told = asked, verdict
+    return verdict
 
 
 def _tightest(

@@ -47,7 +47,6 @@ class Weighing:
         some_rest, quota, cost_usd = health.has_resting_providers(now), FREE, None
         has_limits, is_priced = self._claim.has_limits, self._call.preferences.max_cost_usd is not None
         most, glance = self._expectation.most_output_tokens, self._claim.glance
-        is_usual = most == made
         fit: list[Candidate] = []
         left_out: list[LeftOut] = []
         for position, target in able:
@@ -66,11 +65,16 @@ class Weighing:
             if left is None:
                 cost_usd = None if sheet is None else sheet.estimate_usd(given, cached, made, wall)
                 if has_limits:
-                    most_usd = cost_usd if is_usual or sheet is None else sheet.estimate_usd(given, cached, most, wall)
+                    most_usd = (
+                        cost_usd if most == made or sheet is None else sheet.estimate_usd(given, cached, most, wall)
+                    )
                     quota = glance(target, given + most, most_usd, now, wall) or self._claim.check(
                         target, now, ask_of(self._expectation, (given, cached), sheet, wall)
                     )
-                    left = None if quota is FREE else _over_quota(target, quota, now)
+                    if quota is not FREE:
+                        state, wait_s, why = quota
+                        out = target, why, None, now + wait_s
+                        left = _new(LeftOut, out) if state is _USED_UP else _never(target, quota)
             if left is not None:
                 left_out.append(left)
                 continue
@@ -145,8 +149,5 @@ def _resting(target: Target, health: HealthBook, condition: Condition | None, no
     return _new(LeftOut, (target, why, None, now + wait_s))
 
 
-def _over_quota(target: Target, quota: QuotaVerdict, now: float) -> LeftOut | None:
-    state, wait_s, why = quota
-    if state is _USED_UP:
-        return _new(LeftOut, (target, why, None, now + wait_s))
-    return LeftOut(target, why, Gate.REQUEST) if state is QuotaState.NEVER else None
+def _never(target: Target, quota: QuotaVerdict) -> LeftOut | None:
+    return LeftOut(target, quota.why, Gate.REQUEST) if quota.state is QuotaState.NEVER else None

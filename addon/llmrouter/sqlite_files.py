@@ -1,6 +1,7 @@
 """Databases of SQLite: where they lie, how they are opened, and what becomes of one that is damaged."""
 
 import logging
+import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,12 @@ _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 def path_of(url: str, folder: Path) -> Path:
     """The file of a URL: `sqlite:///state/x.db` lies in `folder`, `sqlite:////var/x.db` is absolute."""
     return folder / url.removeprefix("sqlite:///")
+
+
+def make_private(file: Path) -> None:
+    """Makes a file that its owner alone can read, where there is none; SQLite gives its other files the same mode."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def open_database(file: Path, *create: str, page_bytes: int = 4096) -> sqlite3.Connection:

@@ -4,7 +4,6 @@ The database is used on a thread of its own, so that a slow disk never holds up 
 """
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from llmrouter.caching.stores import ALL, Kept, Selection, Stored, StoreStats
-from llmrouter.sqlite_files import open_database, set_aside_if_damaged
+from llmrouter.sqlite_files import make_private, open_database, set_aside_if_damaged
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS kept_answers (
@@ -107,9 +106,7 @@ class SqliteStore:
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            # Answers are for their owner alone; SQLite gives its other files the same mode.
-            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
+            make_private(self._file)
             self._database = open_database(self._file, _TABLE, _BY_USE, _BY_EXPIRY, page_bytes=_PAGE_BYTES)
             self._database.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BEFORE_CHECKPOINT}")
         return self._database

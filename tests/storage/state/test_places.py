@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -100,6 +101,19 @@ async def test_a_file_that_is_moved_away_is_begun_anew(tmp_path: Path) -> None:
         await store.get("me", "run", "r1")
     assert await store.get("me", "run", "r1") is None
     await store.close()
+
+
+async def test_nobody_else_can_read_what_was_said(tmp_path: Path) -> None:
+    store = open_state("sqlite:///kept.db", tmp_path / "state", Clock())
+    await store.add("me", "run", [("r1", {})])
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in await asyncio.to_thread(files_in, tmp_path)}
+    assert set(modes) == {"kept-state.db", "kept-state.db-wal", "kept-state.db-shm"}
+    assert set(modes.values()) == {0o600}
+    await store.close()
+
+
+def files_in(folder: Path) -> list[Path]:
+    return list((folder / "state").iterdir())
 
 
 async def test_documents_lie_apart_from_what_is_set_aside(tmp_path: Path) -> None:

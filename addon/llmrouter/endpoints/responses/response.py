@@ -67,10 +67,10 @@ def response_object(
     return {
         "id": shape.id,
         "object": "response",
-        "created_at": shape.created_at,
+        "created_at": int(shape.created_at),
         "status": status,
         "background": shape.background,
-        "completed_at": completed_at,
+        "completed_at": None if completed_at is None else int(completed_at),
         "error": error,
         "incomplete_details": incomplete_details,
         "model": shape.model,

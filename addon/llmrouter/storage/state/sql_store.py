@@ -31,6 +31,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from llmrouter.clock import Clock
 from llmrouter.errors import StateUnavailable
+from llmrouter.sqlite_files import make_private
 from llmrouter.storage.state.processes import Process
 from llmrouter.storage.state.queries import delete_children, documents_of, find, is_sound, listed, one, place_of, row_of
 from llmrouter.storage.state.schema import NewerSchema, bring_up_to_date
@@ -56,8 +57,9 @@ _D = DOCUMENTS.c
 class SqlStore:
     """A `StateStore`; connected to when it is first asked, and again after a failure."""
 
-    def __init__(self, engine: Engine, words: str, clock: Clock) -> None:
-        """`words` tell in errors where documents lie."""
+    def __init__(self, engine: Engine, words: str, clock: Clock, file: Path | None = None) -> None:
+        """`words` tell in errors where documents lie; `file` is that of SQLite."""
+        self._file = file
         self._engine = engine
         self._words = words
         self._clock = clock
@@ -90,9 +92,7 @@ class SqlStore:
                 "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
             )
 
-        store = cls(engine, str(file), clock)
-        store._folder = file.parent
-        return store
+        return cls(engine, str(file), clock, file)
 
     @classmethod
     def of_postgresql(cls, url: str, clock: Clock) -> Self:
@@ -106,8 +106,6 @@ class SqlStore:
             pool_pre_ping=True,
         )
         return cls(engine, f"PostgreSQL at {place.host or 'its socket'}", clock)
-
-    _folder: Path | None = None
 
     # Documents
 
@@ -315,8 +313,8 @@ class SqlStore:
         with self._opening:
             if self._is_open:
                 return
-            if self._folder is not None:
-                self._folder.mkdir(parents=True, exist_ok=True)
+            if self._file is not None:
+                make_private(self._file)
             # Connections of before may lead to a file that somebody moved away.
             self._engine.dispose()
             with self._engine.connect().execution_options(writes=True) as connection, connection.begin():

@@ -48,7 +48,7 @@ class CallRecord:
         self.call = call
         self.now = clock.monotonic
         self.started = clock.monotonic()
-        self.decision = Decision(call.id, clock.wall(), call.endpoint, call.model, call.stream)
+        self.decision = Decision(call.id, clock.wall(), call.surface or call.endpoint, call.model, call.stream)
         self.prices = prices
         self.policy: str | None = None
         self.is_abandoned = False

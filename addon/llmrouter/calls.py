@@ -195,7 +195,7 @@ class Call:
 
     `body` is the OpenAI JSON as it was sent. `members` are the names of its members that ask for something: not null,
     and not what OpenAI does anyway; `tool_choice:forced` and `reasoning_effort:none` stand for these values, and
-    `tools` for `functions`, too.
+    `tools` for `functions`, too. `surface` is the API that was asked where that is another one, such as responses.
     `input_characters` is the length of the prompt's JSON text without media, for estimates, and `media` what these are
     guessed to count for, None where there are none; `max_output_tokens` is the client's own limit. `beginnings` are
     what a provider may still have of the prompt from an earlier turn.
@@ -215,3 +215,4 @@ class Call:
     caller: Caller = Caller()
     preferences: Preferences = Preferences()
     beginnings: Beginnings = field(default_factory=Beginnings)
+    surface: str = ""

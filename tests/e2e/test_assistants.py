@@ -50,7 +50,8 @@ async def test_a_blocking_app_polls(router: RouterProcess, fake: FakeProvider) -
     assert await asyncio.to_thread(app) == ("completed", ["ping", "hello there"], ["message_creation"])
     said = json.loads(fake.requests[0].body)["messages"]
     assert [message["content"] for message in said] == ["be kind", "ping"]
-    assert router.decisions(1)[0]["answered_by"] == "fake/fake-model"
+    (decision,) = router.decisions(1)
+    assert (decision["answered_by"], decision["endpoint"]) == ("fake/fake-model", "assistants")
 
 
 async def test_an_event_handler_hears_the_stream(router: RouterProcess) -> None:

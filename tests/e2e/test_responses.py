@@ -69,7 +69,9 @@ async def test_a_blocking_app_and_its_next_turn(router: RouterProcess, fake: Fak
     assert asked(fake, 0) == [{"role": "system", "content": "be kind"}, {"role": "user", "content": "ping"}]
     assert [message["content"] for message in asked(fake)] == ["ping", "hello there", "again"]
     assert fake.requests[0].headers["authorization"] == "Bearer key-of-groq"
-    assert [decision["answered_by"] for decision in router.decisions(2)] == ["fake/fake-model"] * 2
+    decisions = router.decisions(2)
+    assert [decision["answered_by"] for decision in decisions] == ["fake/fake-model"] * 2
+    assert [decision["endpoint"] for decision in decisions] == ["responses"] * 2
 
 
 async def test_a_stream_in_the_documented_order(router: RouterProcess) -> None:

@@ -195,7 +195,7 @@ class Running:
             caller=operation.caller,
             preferences=operation.preferences,
         )
-        return replace(call, include_usage=True)
+        return replace(call, include_usage=True, surface="assistants")
 
     async def _read(self, answer: Answer) -> _End:
         if answer.chunks is None:

@@ -53,13 +53,14 @@ class Maker:
         In the background it is always a stream, so that a cancel ends it at once and its state can be looked at.
         """
         stream = request.stream or request.background
-        return chat.parse(
+        call = chat.parse(
             chat_body(replace(request, input=items, stream=stream), []),
             self.default_model(),
             id=operation.id,
             caller=operation.caller,
             preferences=operation.preferences,
         )
+        return replace(call, surface="responses")
 
     async def answer(self, turn: Turn) -> Answer:
         """The gateway's answer; with `truncation: auto` a prompt that is too long is cut and asked again.

@@ -300,3 +300,14 @@ async def test_nobody_waits_where_another_is_as_cheap(
             assert told.answer.headers["x-llmrouter-provider"] == ("one" if waits else "two")
             holding.resume.set()
             await running
+
+
+async def test_who_wants_no_wait_gets_none_where_nothing_was_tried(tmp_path: Path) -> None:
+    """`max_wait_seconds: 0` under `retry` holds also where all rest: the answer says when to come back."""
+    limited = Status(429, headers={"retry-after": "30"})
+    retry = {"max_wait_seconds": 0}
+    async with FakeProvider(default=limited) as one, gateway(tmp_path, provider("one", one), retry=retry) as router:
+        for _ in range(2):
+            told = await asyncio.wait_for(router.ask(), 5)
+            assert told.answer.status == 429
+            assert 25 < int(told.answer.headers["retry-after"]) <= 30

@@ -85,6 +85,22 @@ def test_a_clock_that_is_set_back_keeps_the_counts(back_to: tuple[int, ...], nam
     assert (period.name, period.used) == (name, [1, 0, 0])
 
 
+def test_a_clock_that_was_wrong_for_a_while_loses_no_counts() -> None:
+    """Neither one that jumped ahead and came back, nor one that fell far behind."""
+    for wrong in ((2027, 1, 2), (2026, 10, 20)):
+        for is_month in (False, True):
+            period = Period(is_month=is_month)
+            period.roll(wall_of(2026, 11, 23, 12))
+            period.add((5, 50, 500))
+            name = period.name
+            period.roll(wall_of(*wrong))
+            period.add((1, 10, 100))
+            period.roll(wall_of(2026, 11, 23, 12, 1))
+            assert (period.name, period.used) == (name, [6, 60, 600])
+            period.roll(wall_of(2026, 12, 24))
+            assert period.used == [0, 0, 0]
+
+
 def test_places_are_given_back_once_and_after_their_lease() -> None:
     slots = Slots(lease_s=100)
     slots.take(1, 0.0)

@@ -4,7 +4,8 @@ The ladder, from the top each time a step is asked for:
 
 1. The plan's targets in order, less those that began to rest meanwhile, those whose window is no larger than one that
    was too small, and all but one after a provider refused the request as such.
-2. Nothing was tried because all rest: the one that returns first, if the deadline allows the wait.
+2. Nothing was tried because all rest: the one that returns first, if the deadline allows the wait, and
+   `max_wait_seconds` is not 0.
 3. Something was tried: a target that failed in passing or asked for a short rest is tried again after it.
 4. Once in a call, a resting target as a last resort.
    Steps 2 to 4 are for a request that nobody refused, and for a prompt that was too long only where the window is known
@@ -211,7 +212,8 @@ class Course:
         )
 
     def _wait_for_soonest(self, now: float) -> Step | None:
-        limit_s = self.retry.max_wait_seconds if self.failures else math.inf
+        # Who wants to wait for nothing does not wait where nothing was tried, either.
+        limit_s = self.retry.max_wait_seconds if self.failures or not self.retry.max_wait_seconds else math.inf
         options = [(max(self._available_at(target, now), now), target) for target in self._resting]
         for target, failure in dict(self.failures).items():
             if CONSEQUENCES[failure.outcome].retry_same:

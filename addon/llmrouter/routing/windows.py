@@ -105,7 +105,7 @@ class Period:
     each time it starts from zero.
     """
 
-    __slots__ = ("_begins", "_is_month", "ends", "name", "number", "used")
+    __slots__ = ("_begins", "_is_month", "_left", "ends", "name", "number", "used")
 
     def __init__(self, *, is_month: bool) -> None:
         self._is_month = is_month
@@ -113,19 +113,30 @@ class Period:
         self.name = ""
         self.number = 0
         self.used = [0, 0, 0]
+        # What was counted in the period before this one, in case the clock went wrong.
+        self._left: dict[str, list[int]] = {}
 
     def roll(self, wall: float) -> None:
         """Starts from zero where a new period began at 00:00 UTC.
 
-        A clock that was set back by more than an hour was wrong before: the counts then go over to the real period.
+        A clock that was set back by more than an hour was wrong before: the counts then go over to the real period,
+        beside what was counted in that before the clock went wrong.
         """
         if self._begins - _CLOCK_STEP_S <= wall < self.ends:
             return
-        if wall >= self.ends:
-            self.number += 1
-            self.used = [0, 0, 0]
+        is_back = wall < self.ends
+        left_name, left = self.name, self.used
         self._begins, self.ends = _month_around(wall) if self._is_month else _day_around(wall)
         self.name = datetime.fromtimestamp(self._begins, UTC).strftime("%Y-%m" if self._is_month else "%Y-%m-%d")
+        known, self._left = self._left.get(self.name), {left_name: left}
+        if is_back:
+            self.used = [sum(pair) for pair in zip(known or (0, 0, 0), left, strict=True)]
+        elif known is not None:
+            # It had been set back too far: what was counted meanwhile is part of this period.
+            self.used = [max(pair) for pair in zip(known, left, strict=True)]
+        else:
+            self.number += 1
+            self.used = [0, 0, 0]
 
     def add(self, amounts: Amounts) -> None:
         """Counts amounts, or with negative ones gives them back."""

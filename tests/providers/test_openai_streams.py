@@ -347,3 +347,11 @@ def test_no_json_raises_anything_else(events: list[Any]) -> None:
         decode(sse(*(json.dumps(event) for event in events)))
     except AttemptFailed as failed:
         assert failed.message
+
+
+def test_the_input_of_a_custom_tool_comes_in_pieces() -> None:
+    first = {"index": 0, "id": "call_1", "type": "custom", "custom": {"name": "shell", "input": ""}}
+    pieces = [first, *({"index": 0, "custom": {"input": text}} for text in ("ls ", "-l"))]
+    chunks = decode(sse(ROLE, *(chunk_json({"tool_calls": [piece]}) for piece in pieces), STOP, "[DONE]"))
+    told = [event["choices"][0]["delta"].get("tool_calls") for event in visible(chunks)]
+    assert [calls[0] for calls in told if calls] == pieces

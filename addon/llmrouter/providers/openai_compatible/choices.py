@@ -102,6 +102,8 @@ class ChoiceInStream:
             return None
         if number == len(self._ids):
             return self._first_piece(piece, function, number)
+        if isinstance(piece.get("custom"), dict):
+            return piece if piece.get("index") == number else {**piece, "index": number}
         self._told |= {number} if function.get("arguments") else set()
         is_plain = piece.keys() == {"index", "function"} and function.keys() == {"arguments"}
         if is_plain and piece["index"] == number and isinstance(function["arguments"], str):

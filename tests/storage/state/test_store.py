@@ -254,6 +254,37 @@ async def test_a_process_elsewhere_is_dead_when_it_says_nothing(tmp_path: Path, 
     await there.close()
 
 
+async def test_a_number_that_somebody_else_has_now_keeps_nobody_alive(tmp_path: Path, wall: WallClock) -> None:
+    """Nor does one that nobody has reaped yet: who says nothing is dead, on this machine as well."""
+    here, gone = (open_state("sqlite:///kept.db", tmp_path, Clock(time.monotonic, wall)) for _ in range(2))
+    gone.process = replace(gone.process, pid=os.getppid())
+    await gone.claim("me", "run:t1", "r1")
+    for _ in range(3):
+        assert await here.abandoned("run:") == []
+        wall.now += 10
+        await here.beat()
+    assert await here.abandoned("run:") == [Claim("me", "run:t1", "r1")]
+    await here.close()
+    await gone.close()
+
+
+async def test_who_was_away_takes_nobody_for_dead_at_once(tmp_path: Path, wall: WallClock) -> None:
+    """A database that nobody reached, or a machine that slept: the others were as silent, and may be about to speak."""
+    here, there = (open_state("sqlite:///kept.db", tmp_path, Clock(time.monotonic, wall)) for _ in range(2))
+    there.process = replace(there.process, host="another-machine")
+    await here.beat()
+    await there.claim("me", "run:t1", "r1")
+    wall.now += 100
+    for _ in range(3):
+        await here.beat()
+        assert await here.abandoned("run:") == []
+        wall.now += 10
+    await here.beat()
+    assert await here.abandoned("run:") == [Claim("me", "run:t1", "r1")]
+    await here.close()
+    await there.close()
+
+
 async def test_what_a_dead_process_held_is_given_to_one(open_store: Open) -> None:
     dead, *others = (open_store() for _ in range(4))
     dead.process = replace(dead.process, pid=dead_pid())

@@ -1,5 +1,6 @@
 """The processes that share a database: which of them live, and what the dead ones left."""
 
+import math
 import os
 import secrets
 import socket
@@ -13,22 +14,29 @@ from llmrouter.storage.state.tables import CLAIMS, PROCESSES
 
 BEAT_S = 10.0
 _DEAD_AFTER_S = 3 * BEAT_S
+# One beat less: who fell silent at the same moment may have told a beat before this process did.
+_AWAY_AFTER_S = 2 * BEAT_S
 _FORGOTTEN_AFTER_S = 86_400.0
 _SERVER_TIME = text("SELECT extract(epoch FROM clock_timestamp())")
 _P, _C = PROCESSES.c, CLAIMS.c
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Process:
-    """This process, as it stands in the database."""
+    """This process, as it stands in the database, and when it last was there itself."""
 
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
+    _told: float = field(default=math.inf, init=False)
+    _returned: float = field(default=-math.inf, init=False)
 
     def beat(self, connection: Connection, wall: float) -> None:
         """Tells that it lives, at `wall` (Unix seconds)."""
         now = _now(connection, wall)
+        if now - self._told >= _AWAY_AFTER_S:
+            self._returned = now
+        self._told = now
         if not connection.execute(update(PROCESSES).where(_P.id == self.id).values(seen=now)).rowcount:
             connection.execute(insert(PROCESSES).values(id=self.id, host=self.host, pid=self.pid, seen=now))
         connection.execute(delete(PROCESSES).where(_P.seen < now - _FORGOTTEN_AFTER_S))
@@ -43,13 +51,15 @@ class Process:
         return [Claim(*row) for row in connection.execute(taken)]
 
     def _lives(self, row: Row[Any], now: float) -> bool:
-        """Whether a process does: one on this machine can be looked at, another one must have told lately.
+        """Whether a process does: it must have told lately, and one on this machine must be there, too.
 
-        Who has our own number, and is not us, had it before: in a container that is often the number 1.
+        What has its number may be another process by now, or one that nobody has reaped. Who has our own number, and
+        is not us, had it before: in a container that is often the number 1. After a time in which this process was
+        away itself, because nobody reached the database or the machine slept, others have as long to tell again.
         """
-        if row.host == self.host:
-            return row.pid != self.pid and _exists(row.pid)
-        return bool(now - row.seen < _DEAD_AFTER_S)
+        if row.host == self.host and (row.pid == self.pid or not _exists(row.pid)):
+            return False
+        return bool(now - max(row.seen, self._returned) < _DEAD_AFTER_S)
 
 
 def _exists(pid: int) -> bool:

@@ -1,12 +1,16 @@
 """What becomes of a place that fails, is damaged, or was written by another version."""
 
 import asyncio
+import gc
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+import warnings
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -149,6 +153,34 @@ async def test_a_server_that_says_nothing_any_more_is_left(monkeypatch: pytest.M
         await store.close()
     postgres.resume()
     postgres.remove()
+
+
+async def test_connections_that_outlive_a_failure_are_closed(shared_postgres: PostgresServer, tmp_path: Path) -> None:
+    """What is under way while another request fails ends on a connection that nobody would use again."""
+    store = open_state(shared_postgres.new_database(), tmp_path, Clock())
+    await store.add("me", "run", [("r1", {}), ("r2", {})])
+    is_under_way, may_end = threading.Event(), threading.Event()
+
+    def wait(data: dict[str, Any]) -> dict[str, Any]:
+        is_under_way.set()
+        may_end.wait(10)
+        return data
+
+    def fail(data: dict[str, Any]) -> dict[str, Any]:
+        raise OSError("no way to the server")
+
+    slow = asyncio.create_task(store.change("me", "run", "r1", wait))
+    await asyncio.to_thread(is_under_way.wait, 10)
+    with pytest.raises(StateUnavailable):
+        await store.change("me", "run", "r2", fail)
+    assert await store.get("me", "run", "r2") is not None
+    may_end.set()
+    assert await slow is not None
+    await store.close()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert [str(one.message) for one in warned] == []
 
 
 def test_a_router_that_keeps_nothing_does_not_wait_for_the_toolkit() -> None:

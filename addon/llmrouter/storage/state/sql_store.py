@@ -67,6 +67,7 @@ class SqlStore:
         self._threads = ThreadPoolExecutor(_THREADS, "state")
         self._opening = threading.Lock()
         self._is_open = False
+        self._is_closed = False
         self._is_failing = False
         self.process = Process()
         self._changed = threading.Condition()
@@ -259,6 +260,7 @@ class SqlStore:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
+        self._is_closed = True
         with self._changed:
             self._changed.wait_for(lambda: not self._working, _CLOSE_S)
             for connection in self._working:
@@ -295,6 +297,7 @@ class SqlStore:
 
     def _work[T](self, work: Callable[[Connection], T], writes: bool) -> T:
         self._open()
+        pool = self._engine.pool
         with self._engine.connect().execution_options(writes=writes) as connection:
             raw = connection.connection.dbapi_connection
             with self._changed:
@@ -306,6 +309,9 @@ class SqlStore:
                 with self._changed:
                     del self._working[raw]
                     self._changed.notify_all()
+                if self._is_closed or self._engine.pool is not pool:
+                    # Nobody would close what goes back to a pool that is given up.
+                    connection.invalidate()
 
     def _open(self) -> None:
         if self._is_open:

@@ -133,7 +133,9 @@ class Answering:
         self._claim.take(target, now)
         patience_s = target.timeouts.until_content(is_stream=self.call.stream)
         unsupported = self._health.unsupported(target, now)
-        return Attempt(target, now, min(now + patience_s, deadline), unsupported)
+        attempt = Attempt(target, now, min(now + patience_s, deadline), unsupported)
+        self._health.under_way.begin(target.key, attempt)
+        return attempt
 
     async def _complete(self, attempt: Attempt, deadline: float) -> Answer:
         try:
@@ -218,6 +220,7 @@ class Answering:
     ) -> None:
         """Settles the attempt; `made` is about how many tokens had passed when it was cut off."""
         now = self._now()
+        self._health.under_way.end(attempt.target.key, attempt)
         outcome = Outcome.SUCCESS if failure is None else failure.outcome
         if attempt.first_content_s is None:
             # A refusal for a limit says itself how long to wait.

@@ -6,6 +6,7 @@ RouterError                  the client gets this; each leaf knows status, OpenA
 │   ├── UnsupportedEncoding  415
 │   └── ForeignPage          403
 ├── NoTarget                 404, nothing may answer the requested model
+├── NoPage, WrongMethod      404, 405, of the router's own pages
 ├── NoAnswer                 503 or 429, everything was tried or rests
 ├── NotCached                504, only a kept answer was wanted, and there is none
 ├── RelayedError             a provider's own 4xx, handed on
@@ -78,6 +79,24 @@ class NoTarget(RouterError):
     type = "invalid_request_error"
     code = "model_not_found"
     metric = "no_target"
+
+
+class NoPage(RouterError):
+    """The router has no page of its own there."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
+    metric = "no_page"
+
+
+class WrongMethod(RouterError):
+    """The router's own pages are only read."""
+
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+    metric = "wrong_method"
 
 
 class NoAnswer(RouterError):

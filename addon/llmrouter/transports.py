@@ -26,7 +26,7 @@ _MAX_ERROR_BYTES = 64 * 1024
 _TRAILER_PATIENCE_S = 2.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Attempt:
     """One try at one target; times are monotonic seconds.
 

@@ -20,8 +20,8 @@ from mitmproxy.proxy.layers.http import HttpLayer
 
 from llmrouter import surfaces
 from llmrouter.endpoints import models
-from llmrouter.errors import ForeignPage, InternalError, NoTarget, RouterError, UpgradeRefused
-from llmrouter.proxy import flows, tunnels
+from llmrouter.errors import ForeignPage, InternalError, RouterError, UpgradeRefused
+from llmrouter.proxy import flows, local_pages, tunnels
 from llmrouter.proxy.asking import asked
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
 from llmrouter.proxy.commands import RouterCommands
@@ -215,9 +215,8 @@ class LLMRouter:
         ):
             flows.take_credentials(request)
             flow.response = flows.error_response(ForeignPage("Web pages of other sites may not use this router."))
-        elif request.host == tunnels.LOCAL_HOST or (on_api_port and f"{path}/".startswith("/llmrouter/")):
-            flows.take_credentials(request)
-            flow.response = flows.error_response(NoTarget(f"There is no page at {path}."))
+        elif local_pages.is_local(request, on_api_port):
+            local_pages.show(flow, self._runtime, on_api_port)
         elif self._runtime is None:
             flows.take_credentials(request)
             flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))

@@ -16,6 +16,8 @@ from llmrouter.calls import Call, Endpoint
 from llmrouter.clock import Clock
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.custom_policies.policy import Failures
+from llmrouter.dashboard.pages import Pages
+from llmrouter.dashboard.sources import LiveSources
 from llmrouter.discovery.index_source import IndexSource, IndexUnavailable, LoadedIndex
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
 from llmrouter.discovery.model_index import ModelIndex
@@ -25,6 +27,7 @@ from llmrouter.discovery.unconfigured import STATE, settings_from
 from llmrouter.endpoints import models
 from llmrouter.gateway import Gateway
 from llmrouter.providers.formats import WIRE_FORMATS
+from llmrouter.proxy.observing import Observing
 from llmrouter.routing.allowances import limits_of
 from llmrouter.routing.catalog import Catalogue, build_targets
 from llmrouter.routing.estimates import EstimateBook
@@ -42,7 +45,7 @@ from llmrouter.storage.ledger import Ledger
 from llmrouter.surfaces_in_force import open_surfaces
 from llmrouter.targets import Target
 from llmrouter.tasks import spawn
-from llmrouter.telemetry.decisions import Decision, DecisionLog, Observer
+from llmrouter.telemetry.decisions import Decision
 from llmrouter.telemetry.recent_decisions import RecentDecisions
 from llmrouter.transports import EchoTransport, HttpTransport
 from llmrouter.upstream import Upstream
@@ -73,13 +76,11 @@ class Runtime:
         self.config = config
         self._environ = environ
         self._clock = Clock()
-        self._may_print = may_print
         self._upstream = Upstream()
         self._health = HealthBook()
         self._quotas = QuotaBook()
         self._estimates = EstimateBook()
-        self._log: DecisionLog | None = None
-        self.recent = RecentDecisions()
+        self._observing = Observing((self._keep_counts,), may_print=may_print)
         self._source = IndexSource.of_environment(environ, STATE)
         self.policy_failures: Failures = Counter()
         self._stamps: dict[Path, Stamp | None] = {}
@@ -104,8 +105,16 @@ class Runtime:
         file = path_of(self.settings.storage.file_url, Path.cwd())
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
         self._remember(catalogue.targets)
-        self._open_log()
+        self.gateway.observers = self._observing.take(self.settings.logging)
+        self.pages = Pages(
+            LiveSources(self.gateway, self.recent, self._observing.totals, config, self._clock, self._clock.monotonic())
+        )
         self.surfaces = open_surfaces(self.gateway, self.settings.storage, lambda: self.default_model, environ)
+
+    @property
+    def recent(self) -> RecentDecisions:
+        """The last decisions."""
+        return self._observing.recent
 
     @property
     def default_model(self) -> str:
@@ -244,7 +253,7 @@ class Runtime:
         self.gateway.retry = settings.retry
         self._renew_cache(settings)
         if log_changed:
-            self._open_log()
+            self.gateway.observers = self._observing.take(settings.logging)
 
     def _renew_cache(self, settings: Settings) -> None:
         before = self.gateway.cache
@@ -275,8 +284,7 @@ class Runtime:
         self._save_counts()
         self._health_records.close()
         self._ledger.close()
-        if self._log is not None:
-            self._log.close()
+        self._observing.close()
 
     def _load(self) -> Settings:
         if self.config is None:
@@ -307,19 +315,6 @@ class Runtime:
         if unused := unused_keys(settings):
             logger.warning("Read, but without effect in this version: %s.", ", ".join(unused))
         return catalogue
-
-    def _open_log(self) -> None:
-        if self._log is not None:
-            self._log.close()
-        logging_settings = self.settings.logging
-        is_wanted = logging_settings.decisions == "json" and (self._may_print or logging_settings.file is not None)
-        try:
-            self._log = DecisionLog(logging_settings.file) if is_wanted else None
-        except OSError as error:
-            self._log = None
-            logger.error("logging.file: decisions cannot be written to %s: %s", logging_settings.file, error.strerror)  # noqa: TRY400 - a traceback would bury the line that helps
-        observers: list[Observer] = [self._keep_counts, self.recent]
-        self.gateway.observers = observers if self._log is None else [*observers, self._log]
 
     def _keep_counts(self, _: Decision) -> None:
         self._ledger.save(self._quotas.changes())

@@ -20,6 +20,7 @@ from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
     RequestEndOfMessage,
+    RequestHeaders,
     RequestProtocolError,
     ResponseData,
     ResponseEndOfMessage,
@@ -33,6 +34,7 @@ from mitmproxy.utils import human
 from llmrouter.errors import RequestTooLarge
 from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.proxy.flows import error_response
+from llmrouter.proxy.local_pages import note_asked_host
 
 _H2_BACKLOG_BYTES = 64 * 1024
 # HTTP/2 windows open without telling the layers above: looked at this often while a client reads slowly.
@@ -64,9 +66,11 @@ class RoutedStream(HttpStream):
         self._shown: http.Request | None = None
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Tells the exchange at once that its client left, although the stream is paused."""
+        """Tells the exchange at once that its client left, even on a paused stream, and keeps the Host asked for."""
         if self._paused and isinstance(event, RequestProtocolError) and (exchange := self._exchange()):
             exchange.abandon()
+        if isinstance(event, RequestHeaders):
+            note_asked_host(event.request)
         return super().handle_event(event)
 
     def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:

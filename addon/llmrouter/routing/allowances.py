@@ -48,9 +48,10 @@ class Spent(NamedTuple):
 
 
 class _Axis(Protocol):
-    """One limit, on one unit of `Amounts`."""
+    """One limit, on one unit of `Amounts`; `name` is its own in the settings, and `*_told` for what providers say."""
 
     unit: int
+    name: str
 
     def room(self, now: float, wall: float) -> int:
         """How much of its unit is left; below zero where more was used than estimated."""
@@ -68,6 +69,7 @@ class _Axis(Protocol):
 class _Minute:
     def __init__(self, window: SlidingMinute, limit: int, unit: int) -> None:
         self._window, self._limit, self.unit = window, limit, unit
+        self.name = ("rpm", "tpm")[unit]
 
     def room(self, now: float, wall: float) -> int:
         return self._limit - self._window.used(now)
@@ -82,6 +84,7 @@ class _Minute:
 class _Calendar:
     def __init__(self, period: Period, limit: int, unit: int, word: str) -> None:
         self._period, self._limit, self.unit, self._word = period, limit, unit, word
+        self.name = ("rpd", "tpd", f"usd_per_{word}")[unit]
 
     def room(self, now: float, wall: float) -> int:
         self._period.roll(wall)
@@ -97,6 +100,7 @@ class _Calendar:
 
 class _AtATime:
     unit = REQUESTS
+    name = "concurrency"
 
     def __init__(self, slots: Slots, limit: int) -> None:
         self._slots, self._limit = slots, limit
@@ -115,6 +119,7 @@ class _AtATime:
 class _AsSaid:
     def __init__(self, statement: Statement, unit: int) -> None:
         self._statement, self.unit = statement, unit
+        self.name = ("requests_told", "tokens_told")[unit]
 
     def room(self, now: float, wall: float) -> int:
         left = self._statement.left(self.unit, now)
@@ -203,6 +208,11 @@ class Allowance:
             room[axis.unit] = min(room[axis.unit], axis.room(now, wall))
         self.known_room = known = room[0], room[1], room[2]
         return known
+
+    def left(self, now: float, wall: float) -> dict[str, int]:
+        """How much is left of each limit that says something now, by its name; money in billionths of a dollar."""
+        rooms = ((axis.name, axis.room(now, wall)) for axis in self.axes)
+        return {name: room for name, room in rooms if room < UNLIMITED}
 
     def shortage(self, mine: Amounts, ahead: Amounts, now: float, wall: float) -> Shortage | None:
         """The limit that holds a request up the longest, behind what those ahead of it will use; None where it fits."""

@@ -9,6 +9,7 @@ from typing import Any
 from llmrouter.errors import Outcome
 from llmrouter.routing.breaker import Breaker
 from llmrouter.routing.consequences import CONSEQUENCES, Consequence, Rest, Verdict
+from llmrouter.routing.under_way import UnderWay
 from llmrouter.routing.vitals import UNKNOWN, Answered, Figures, Vitals
 from llmrouter.targets import Target
 
@@ -58,8 +59,9 @@ class Condition:
 
 @dataclass(slots=True)
 class HealthBook:
-    """The memory of all targets by key, and of providers by name."""
+    """The memory of all targets by key, and of providers by name; and which attempts are under way."""
 
+    under_way: UnderWay = field(default_factory=UnderWay)
     _targets: dict[str, Condition] = field(default_factory=dict)
     _providers: dict[str, Resting] = field(default_factory=dict)
     _current: dict[str, Target] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from llmrouter.errors import Outcome
 from llmrouter.replies import Usage
+from llmrouter.routing.accounts import Account, has_room_and_no_line
 from llmrouter.routing.allowances import (
     NANODOLLARS_PER_USD,
     Allowance,
@@ -102,23 +103,11 @@ class Reservation:
 _NOTHING_TAKEN = Reservation((), 0.0)
 
 
-class _Account(NamedTuple):
-    """The allowances that a target draws on, its own last, and how long a request may wait for them.
-
-    `most` is what a single request may take at all.
-    """
-
-    allowances: tuple[Allowance, ...]
-    max_wait_s: float
-    needs_price: str | None
-    most: Amounts
-
-
 class QuotaBook:
     """The quotas of all targets; targets without limits cost a look-up. `now` is monotonic, `wall` Unix seconds."""
 
     def __init__(self) -> None:
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[str, Account] = {}
         self._allowances: dict[str, Allowance] = {}
         self._changed: dict[str, Allowance] = {}
         self._numbers = count(1)
@@ -142,7 +131,7 @@ class QuotaBook:
                 allowances.insert(0, self._allowance(target.provider, shared, target))
             wait_s = shared.max_wait_seconds if own.max_wait_seconds is None else own.max_wait_seconds
             needs_price = next((why for one in allowances if (why := one.needs_price()) is not None), None)
-            self._accounts[target.key] = _Account(tuple(allowances), wait_s or 0.0, needs_price, most_of((shared, own)))
+            self._accounts[target.key] = Account(tuple(allowances), wait_s or 0.0, needs_price, most_of((shared, own)))
         for allowance in self._allowances.values():
             allowance.line.wake_first()
 
@@ -194,7 +183,7 @@ class QuotaBook:
         if ask.usd is None and account.needs_price is not None:
             return QuotaVerdict(QuotaState.NEVER, math.inf, account.needs_price)
         amounts = _amounts(ask, account.most)
-        if ticket is None and _has_room_and_no_line(account, amounts):
+        if ticket is None and has_room_and_no_line(account, amounts):
             return FREE
         found = _tightest(account, amounts, now, wall, ticket)
         if found is None:
@@ -295,13 +284,17 @@ class QuotaBook:
             booking.allowance.hear(booking, (requests_left, tokens_left), returns_in_s, now)
             booking.allowance.line.wake_first()
 
+    def allowances(self, target: Target) -> tuple[Allowance, ...]:
+        """What a target draws on, its own last."""
+        account = self._accounts.get(target.key)
+        return () if account is None else account.allowances
+
     def room(self, target: Target, now: float, wall: float) -> Amounts | None:
         """How many requests, tokens and billionths of a dollar are left now, `UNLIMITED` where nothing says; None for
         a target without limits."""
-        account = self._accounts.get(target.key)
-        if account is None:
+        if not (allowances := self.allowances(target)):
             return None
-        rooms = [allowance.room(now, wall) for allowance in account.allowances]
+        rooms = [allowance.room(now, wall) for allowance in allowances]
         return min(room[0] for room in rooms), min(room[1] for room in rooms), min(room[2] for room in rooms)
 
     def snapshot(self) -> list[Spent]:
@@ -360,16 +353,6 @@ def _amounts(ask: Ask, most: Amounts) -> Amounts:
     return 1, tokens, nanodollars
 
 
-def _has_room_and_no_line(account: _Account, amounts: Amounts) -> bool:
-    """Whether nothing needs to be looked at more closely: a plan asks this of each target."""
-    requests, tokens, nanodollars = amounts
-    for allowance in account.allowances:
-        room = allowance.known_room
-        if room is None or room[0] < requests or room[1] < tokens or room[2] < nanodollars or allowance.line.total[0]:
-            return False
-    return True
-
-
 def _used_up(allowance: Allowance, asked: tuple[float, float, bool, Amounts], wall: float) -> QuotaVerdict | None:
     """The verdict on any request, however small, where there is no room for one; a plan asks it of many targets.
 
@@ -384,7 +367,7 @@ def _used_up(allowance: Allowance, asked: tuple[float, float, bool, Amounts], wa
 
 
 def _tightest(
-    account: _Account, amounts: Amounts, now: float, wall: float, ticket: Ticket | None
+    account: Account, amounts: Amounts, now: float, wall: float, ticket: Ticket | None
 ) -> tuple[Shortage, Allowance] | None:
     """The allowance that holds a request up the longest."""
     found: tuple[Shortage, Allowance] | None = None

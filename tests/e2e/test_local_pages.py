@@ -43,6 +43,8 @@ async def test_pages_tell_what_happened(start_router: StartRouter, fake: FakePro
             assert [one["stream"] for one in decisions] == [True, False]
             whole = (await client.get(f"{root}/api/decisions/{decisions[0]['id']}")).json()
             assert whole["plan"]["candidates"][0]["target"] == "fake/fake-model"
+            figures = (await client.get(f"{root}/metrics")).text
+            assert 'llmrouter_attempts_total{model="fake-model",outcome="success",provider="fake"} 2.0' in figures
             statuses = [
                 (await client.get(f"{root}/nothing")).status_code,
                 (await client.get(f"{root}/api/decisions/req-unknown")).status_code,

@@ -352,7 +352,7 @@ logging: {decisions: json}
 """)
     model = settings.providers[0].models[0]
     assert model.capabilities == (Need.TOOLS, Need.JSON_SCHEMA)
-    assert unused_keys(settings) == ("metrics",)
+    assert unused_keys(settings) == ()
 
 
 def test_settings_are_frozen() -> None:

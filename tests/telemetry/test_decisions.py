@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from llmrouter.replies import Usage
-from llmrouter.telemetry.decisions import AttemptRecord, Decision, DecisionLog
+from llmrouter.telemetry.decision_log import DecisionLog
+from llmrouter.telemetry.decisions import AttemptRecord, Decision
 
 
 def decision(id: str = "req-1") -> Decision:

@@ -1,10 +1,21 @@
 """Who is told of every decision: what is always there, and what the settings ask for."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
-from llmrouter.settings.model import LoggingSettings
-from llmrouter.telemetry.decisions import DecisionLog, Observer
+from prometheus_client.metrics_core import Metric
+
+from llmrouter.dashboard.gauges import bounds, process_gauges, target_gauges
+from llmrouter.dashboard.page import Page
+from llmrouter.dashboard.sources import LiveSources
+from llmrouter.routing.standings import Standing
+from llmrouter.settings.model import LoggingSettings, Settings
+from llmrouter.telemetry.decision_log import DecisionLog
+from llmrouter.telemetry.decisions import Observer
+from llmrouter.telemetry.prometheus import CONTENT_TYPE, PrometheusMetrics
+from llmrouter.telemetry.queued import QueuedSink
 from llmrouter.telemetry.recent_decisions import RecentDecisions
 from llmrouter.telemetry.totals import Totals
 
@@ -14,29 +25,79 @@ logger = logging.getLogger(__name__)
 class Observing:
     """The observers of one router; those of the settings are exchanged with them, all others count on.
 
-    `first` are told before all others. `may_print` is off where a screen would be torn by lines.
+    `first` are told before all others. `may_print` is off where a screen would be torn by lines. `uptime_s` and
+    `standings` are asked when somebody looks. `overload` gives what bounds the router, by names; whoever does that puts
+    it here.
     """
 
-    def __init__(self, first: Sequence[Observer], *, may_print: bool) -> None:
+    def __init__(
+        self,
+        first: Sequence[Observer],
+        uptime_s: Callable[[], float],
+        standings: Callable[[], Iterable[Standing]],
+        *,
+        may_print: bool,
+    ) -> None:
         self.recent = RecentDecisions()
         self.totals = Totals()
+        self.overload: Callable[[], dict[str, float]] = dict
         self._first = tuple(first)
+        self._uptime_s = uptime_s
+        self._standings = standings
         self._may_print = may_print
         self._log: DecisionLog | None = None
+        self._sinks: list[QueuedSink] = []
+        self._is_measured = True
+        self._metrics = PrometheusMetrics([lambda: target_gauges(standings()), self._collect])
 
-    def take(self, settings: LoggingSettings) -> list[Observer]:
+    def take(self, settings: Settings) -> list[Observer]:
         """Opens what the settings name, and closes what was open; returns all observers."""
         self.close()
-        is_wanted = settings.decisions == "json" and (self._may_print or settings.file is not None)
-        try:
-            self._log = DecisionLog(settings.file) if is_wanted else None
-        except OSError as error:
-            logger.error("logging.file: decisions cannot be written to %s: %s", settings.file, error.strerror)  # noqa: TRY400 - a traceback would bury the line that helps
+        self._log = self._open_log(settings.logging)
+        self._is_measured = settings.metrics.prometheus
         observers: list[Observer] = [*self._first, self.recent, self.totals]
-        return observers if self._log is None else [*observers, self._log]
+        if self._is_measured:
+            observers.append(self._metrics)
+        return [*observers, *([] if self._log is None else [self._log]), *self._sinks]
+
+    def sources(self, config: Path | None, wall: Callable[[], float]) -> LiveSources:
+        """What the local pages show; `wall` is Unix seconds."""
+        more, metrics = self._status, self._metrics_page
+        return LiveSources(self.recent, self.totals, config, wall, self._uptime_s, self._standings, more, metrics)
+
+    def _metrics_page(self) -> Page | None:
+        """The figures for Prometheus; None where they are not offered."""
+        return Page(200, self._metrics.exposition(), CONTENT_TYPE) if self._is_measured else None
+
+    def _status(self) -> dict[str, Any]:
+        """What the sinks lost, and what bounds the router, for the status page."""
+        lost = [{"name": one.name, "dropped": one.dropped, "failures": one.failures} for one in self._all_sinks]
+        return {"sinks": lost, "overload": self.overload()}
 
     def close(self) -> None:
-        """Writes what still waits."""
+        """Lets sinks take what still waits."""
         if self._log is not None:
             self._log.close()
             self._log = None
+        for sink in self._sinks:
+            sink.close()
+        self._sinks = []
+
+    @property
+    def _all_sinks(self) -> list[QueuedSink]:
+        logs = [] if self._log is None or self._log.sink is None else [self._log.sink]
+        return [*logs, *self._sinks]
+
+    def _collect(self) -> Iterable[Metric]:
+        dropped = {one.name: one.dropped for one in self._all_sinks}
+        failures = {one.name: one.failures for one in self._all_sinks}
+        yield from process_gauges(self._uptime_s(), dropped, failures)
+        yield from bounds(self.overload())
+
+    def _open_log(self, settings: LoggingSettings) -> DecisionLog | None:
+        is_wanted = settings.decisions == "json" and (self._may_print or settings.file is not None)
+        try:
+            return DecisionLog(settings.file) if is_wanted else None
+        except OSError as error:
+            logger.error("logging.file: decisions cannot be written to %s: %s", settings.file, error.strerror)  # noqa: TRY400 - a traceback would bury the line that helps
+            return None

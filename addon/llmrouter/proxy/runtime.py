@@ -17,7 +17,6 @@ from llmrouter.clock import Clock
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.custom_policies.policy import Failures
 from llmrouter.dashboard.pages import Pages
-from llmrouter.dashboard.sources import LiveSources
 from llmrouter.discovery.index_source import IndexSource, IndexUnavailable, LoadedIndex
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
 from llmrouter.discovery.model_index import ModelIndex
@@ -36,6 +35,7 @@ from llmrouter.routing.plan import Router
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.quotas import QuotaBook
 from llmrouter.routing.served_models import served_model, served_models
+from llmrouter.routing.standings import Standing, standing_of
 from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
 from llmrouter.settings.location import Stamp, default_model, stamp_of
 from llmrouter.settings.model import Settings
@@ -55,6 +55,8 @@ logger = logging.getLogger(__name__)
 _KEEP_HEALTH_S = 60.0
 _KEEP_RESERVED_S = 1.0
 _LOOK_AGAIN_S = 60.0
+# The settings by which observers are opened anew.
+_OBSERVED = ("logging", "metrics", "telemetry")
 
 
 class _Ready(NamedTuple):
@@ -76,11 +78,12 @@ class Runtime:
         self.config = config
         self._environ = environ
         self._clock = Clock()
+        self._started = self._clock.monotonic()
         self._upstream = Upstream()
         self._health = HealthBook()
         self._quotas = QuotaBook()
         self._estimates = EstimateBook()
-        self._observing = Observing((self._keep_counts,), may_print=may_print)
+        self._observing = Observing((self._keep_counts,), self._uptime_s, self._standings, may_print=may_print)
         self._source = IndexSource.of_environment(environ, STATE)
         self.policy_failures: Failures = Counter()
         self._stamps: dict[Path, Stamp | None] = {}
@@ -105,10 +108,8 @@ class Runtime:
         file = path_of(self.settings.storage.file_url, Path.cwd())
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
         self._remember(catalogue.targets)
-        self.gateway.observers = self._observing.take(self.settings.logging)
-        self.pages = Pages(
-            LiveSources(self.gateway, self.recent, self._observing.totals, config, self._clock, self._clock.monotonic())
-        )
+        self.gateway.observers = self._observing.take(self.settings)
+        self.pages = Pages(self._observing.sources(config, self._clock.wall))
         self.surfaces = open_surfaces(self.gateway, self.settings.storage, lambda: self.default_model, environ)
 
     @property
@@ -239,7 +240,7 @@ class Runtime:
                     await probe(client, targets, self._health, self._clock.monotonic)
 
     def _take_over(self, settings: Settings, catalogue: Catalogue, prices: PriceBook) -> None:
-        log_changed = settings.logging != self.settings.logging
+        log_changed = any(getattr(settings, name) != getattr(self.settings, name) for name in _OBSERVED)
         if settings.storage != self.settings.storage:
             logger.warning("`storage` was changed: that takes effect at the next start.")
         self.settings = settings
@@ -253,7 +254,7 @@ class Runtime:
         self.gateway.retry = settings.retry
         self._renew_cache(settings)
         if log_changed:
-            self.gateway.observers = self._observing.take(settings.logging)
+            self.gateway.observers = self._observing.take(settings)
 
     def _renew_cache(self, settings: Settings) -> None:
         before = self.gateway.cache
@@ -315,6 +316,14 @@ class Runtime:
         if unused := unused_keys(settings):
             logger.warning("Read, but without effect in this version: %s.", ", ".join(unused))
         return catalogue
+
+    def _uptime_s(self) -> float:
+        return self._clock.monotonic() - self._started
+
+    def _standings(self) -> list[Standing]:
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        targets = self.gateway.router.catalogue.targets
+        return [standing_of(target, self._health, self._quotas, now, wall) for target in targets]
 
     def _keep_counts(self, _: Decision) -> None:
         self._ledger.save(self._quotas.changes())

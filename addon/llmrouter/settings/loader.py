@@ -17,8 +17,9 @@ from llmrouter.settings.checks import Finding, check_policies, check_providers, 
 from llmrouter.settings.document import Document, read_document
 from llmrouter.settings.model import ProviderSettings, Settings
 from llmrouter.settings.storage import StorageSettings, check_storage
+from llmrouter.settings.telemetry import OtelSettings, TelemetrySettings
 
-_UNUSED = ("metrics",)
+_UNUSED: tuple[str, ...] = ()
 _UNUSED_BY_PROVIDER: tuple[str, ...] = ()
 _PLAIN = {
     "missing": "this key is required",
@@ -227,6 +228,8 @@ _MAPPINGS: Mapping[str, type[BaseModel]] = {
     "windows": policies.WindowSettings,
     "custom": policies.CustomSettings,
     "metrics": model.MetricsSettings,
+    "telemetry": TelemetrySettings,
+    "otel": OtelSettings,
     "logging": model.LoggingSettings,
     "inspection": model.InspectionSettings,
 }

@@ -13,6 +13,7 @@ from llmrouter.calls import Need
 from llmrouter.settings.caching import CacheSettings, CacheWhen
 from llmrouter.settings.policies import PoliciesSettings
 from llmrouter.settings.storage import StorageSettings
+from llmrouter.settings.telemetry import TelemetrySettings
 from llmrouter.settings.values import (
     Flag,
     Frozen,
@@ -251,10 +252,10 @@ class HealthSettings(Frozen):
 
 
 class MetricsSettings(Frozen):
-    """How the router is measured; read, but not yet acted on in this version."""
+    """How the router is measured."""
 
     prometheus: Flag = True
-    """Whether /metrics is offered."""
+    """Whether figures are offered to Prometheus, at /llmrouter/metrics of the API port."""
 
 
 class LoggingSettings(Frozen):
@@ -299,7 +300,9 @@ class Settings(Frozen):
     storage: StorageSettings = StorageSettings()
     """Where lasting data is kept, such as what was used of quotas."""
     metrics: MetricsSettings = MetricsSettings()
-    """How the router is measured; read, but not yet acted on in this version."""
+    """How the router is measured."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """Who is told of every decision, beside the log."""
     logging: LoggingSettings = LoggingSettings()
     """What is logged."""
     inspection: InspectionSettings = InspectionSettings()

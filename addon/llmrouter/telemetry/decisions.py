@@ -1,21 +1,11 @@
 """The record of one call: what was asked, what could have answered and why not, what was tried, what it cost."""
 
-import logging
-import queue
-import sys
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, Protocol, TextIO
-
-import orjson
+from typing import Any, Protocol
 
 from llmrouter.replies import Usage
-
-logger = logging.getLogger(__name__)
 
 
 class CacheUse(StrEnum):
@@ -164,56 +154,3 @@ def _money_record(attempt: AttemptRecord) -> dict[str, Any]:
 
 
 type Observer = Callable[[Decision], None]
-
-
-class DecisionLog:
-    """Writes one JSON line per decision, to a file where one is named, else to standard output.
-
-    A file is written on a thread, so that a slow disk never slows a call; at most 10,000 decisions wait, and what comes
-    while the disk is stuck is dropped rather than kept in memory. Standard output is written at once, as mitmproxy
-    writes its own lines there: from two threads, lines would tear each other apart.
-    """
-
-    def __init__(self, file: str | None) -> None:
-        self._waiting: queue.Queue[Decision | None] | None = None
-        self._stream: TextIO = sys.stdout
-        if file is not None:
-            self._stream = _open(file)
-            self._waiting = queue.Queue(10_000)
-            self._thread = threading.Thread(target=self._write_waiting, args=(self._waiting,), daemon=True)
-            self._thread.start()
-
-    def __call__(self, decision: Decision) -> None:
-        """Takes a decision."""
-        if self._waiting is None:
-            self._write(decision)
-            return
-        with suppress(queue.Full):
-            self._waiting.put_nowait(decision)
-
-    def close(self) -> None:
-        """Writes what still waits, for at most two seconds."""
-        if self._waiting is None:
-            return
-        with suppress(queue.Full):
-            self._waiting.put_nowait(None)
-            self._thread.join(timeout=2)
-        with suppress(OSError):
-            self._stream.close()
-
-    def _write_waiting(self, waiting: "queue.Queue[Decision | None]") -> None:
-        while (decision := waiting.get()) is not None:
-            self._write(decision)
-
-    def _write(self, decision: Decision) -> None:
-        try:
-            self._stream.write(orjson.dumps(decision.to_record()).decode() + "\n")
-            self._stream.flush()
-        except (OSError, ValueError) as error:
-            logger.warning("a decision could not be logged: %s", error)
-
-
-def _open(file: str) -> TextIO:
-    path = Path(file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("a", encoding="utf-8", buffering=1)

@@ -226,7 +226,7 @@ class Answering:
             # A refusal for a limit says itself how long to wait.
             self._hear(attempt, now, may_rest=outcome is not Outcome.RATE_LIMITED)
         record = AttemptRecord(attempt.target.key, outcome, now - attempt.started, attempt.first_content_s)
-        record.changes = attempt.changes
+        record.changes, record.began_s = attempt.changes, attempt.started - self._began
         self._book(attempt, failure, record, usage, made)
         if (headroom := attempt.headroom) is not None:
             record.requests_left, record.tokens_left = headroom.requests_left, headroom.tokens_left

@@ -49,6 +49,7 @@ class CallRecord:
         self.now = clock.monotonic
         self.started = clock.monotonic()
         self.decision = Decision(call.id, clock.wall(), call.surface or call.endpoint, call.model, call.stream)
+        self.decision.trace = call.caller.trace
         self.prices = prices
         self.policy: str | None = None
         self.is_abandoned = False

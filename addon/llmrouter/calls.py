@@ -154,11 +154,13 @@ def _told(text: bytes | str) -> object:
 class Caller:
     """Who asked, and the credential that goes to OpenAI or nowhere.
 
-    `openai_headers` are `OpenAI-Organization` and `OpenAI-Project`, for OpenAI only.
+    `openai_headers` are `OpenAI-Organization` and `OpenAI-Project`, for OpenAI only; `trace` are `traceparent` and
+    `tracestate`, for our own spans.
     """
 
     authorization: SecretStr | None = None
     openai_headers: Mapping[str, str] = field(default_factory=dict)
+    trace: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

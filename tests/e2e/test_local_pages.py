@@ -11,6 +11,7 @@ from tests.e2e.conftest import StartRouter, routed_to
 from tests.fakes.provider import FakeProvider
 
 KEY = {"authorization": "Bearer key-of-the-app"}
+TRACE = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
 
 
 def _reply(name: str) -> dict[str, Any]:
@@ -19,7 +20,10 @@ def _reply(name: str) -> dict[str, Any]:
 
 async def test_pages_tell_what_happened(start_router: StartRouter, fake: FakeProvider, tmp_path: Path) -> None:
     """By both ways, for GET and HEAD alone, to nobody else's web page, and never kept; keys are not in them."""
-    router = await start_router(routed_to(fake), options=("-w", str(tmp_path / "flows")))
+    sink = tmp_path / "mine.py"
+    sink.write_text("class Mine:\n    def take(self, decision): print('a sink was told of', decision['id'])\n")
+    config = routed_to(fake) | {"telemetry": {"sinks": [f"{sink}:Mine"]}}
+    router = await start_router(config, options=("-w", str(tmp_path / "flows")))
     own = f"http://127.0.0.1:{router.api_port}/llmrouter"
     async with (
         httpx.AsyncClient(proxy=router.proxy_url, verify=router.tls(), trust_env=False, timeout=20) as proxied,
@@ -27,7 +31,8 @@ async def test_pages_tell_what_happened(start_router: StartRouter, fake: FakePro
     ):
         for stream in (False, True):
             body = _reply("gpt-4o") | {"stream": stream}
-            (await direct.post(f"{router.api_url}/chat/completions", json=body, headers=KEY)).raise_for_status()
+            asked = await direct.post(f"{router.api_url}/chat/completions", json=body, headers=KEY | TRACE)
+            asked.raise_for_status()
         ways = ((proxied, "http://llmrouter.local"), (direct, own))
         for client, root in ways:
             health = (await client.get(f"{root}/health", headers=KEY)).json()
@@ -42,6 +47,7 @@ async def test_pages_tell_what_happened(start_router: StartRouter, fake: FakePro
             decisions = listed.json()["data"]
             assert [one["stream"] for one in decisions] == [True, False]
             whole = (await client.get(f"{root}/api/decisions/{decisions[0]['id']}")).json()
+            assert whole["traceparent"] == TRACE["traceparent"]
             assert whole["plan"]["candidates"][0]["target"] == "fake/fake-model"
             figures = (await client.get(f"{root}/metrics")).text
             assert 'llmrouter_attempts_total{model="fake-model",outcome="success",provider="fake"} 2.0' in figures
@@ -59,7 +65,9 @@ async def test_pages_tell_what_happened(start_router: StartRouter, fake: FakePro
         rebound = await direct.get(f"{own}/health", headers={"host": f"evil.example:{router.api_port}"})
         assert (rebound.status_code, rebound.json()["error"]["code"]) == (403, "foreign_origin")
         assert (await direct.get(f"{own}/health", headers={"host": "localhost"})).status_code == 200
+    await asyncio.to_thread(router.wait_for_log, "a sink was told of", count=2)
     await asyncio.to_thread(router.stop)
+    assert all("traceparent" not in request.headers for request in fake.requests)
     assert "key-of-the-app" not in (tmp_path / "flows").read_text(errors="replace")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from llmrouter.routing.policies import CallFacts, Candidate
 
@@ -37,20 +37,25 @@ class UnusableClass(Exception):
 
 def make_policy(file: Path, name: str) -> OwnPolicy:
     """An object of the class in a file; raises `UnusableClass`, whatever the file does."""
+    own: OwnPolicy = make_own(file, name, "order", ("call", "candidates"))
+    return own
+
+
+def make_own(file: Path, name: str, method: str, arguments: Sequence[str]) -> Any:
+    """An object of a class with a method that takes these arguments; raises `UnusableClass` as `make_policy` does."""
     module = _module(file, name)
     found = vars(module).get(name)
+    wanted = f"{method}({', '.join(arguments)})"
     if not isinstance(found, type):
-        classes = [key for key, value in vars(module).items() if isinstance(value, type) and hasattr(value, "order")]
-        hint = (
-            f"there are: {', '.join(classes)}" if classes else "a class with a method order(call, candidates) is needed"
-        )
+        classes = [key for key, value in vars(module).items() if isinstance(value, type) and hasattr(value, method)]
+        hint = f"there are: {', '.join(classes)}" if classes else f"a class with a method {wanted} is needed"
         raise UnusableClass(f"{file} has no class {name}; {hint}")
-    order = getattr(found, "order", None)
-    if not callable(order) or inspect.iscoroutinefunction(order):
-        raise UnusableClass(f"the class {name} needs a method order(call, candidates) that is not async")
+    asked = getattr(found, method, None)
+    if not callable(asked) or inspect.iscoroutinefunction(asked):
+        raise UnusableClass(f"the class {name} needs a method {wanted} that is not async")
     try:
-        own: OwnPolicy = found()
-        inspect.signature(own.order).bind(None, None)
+        own = found()
+        inspect.signature(getattr(own, method)).bind(*(None for _ in arguments))
     except BaseException as error:  # noqa: BLE001 - whatever the owner's code raises is its fault, and told
         raise UnusableClass(f"the class {name} cannot be used: {describe(error, file)}") from None
     return own

@@ -29,7 +29,9 @@ class _Endpoint(Protocol):
 _MODULES: tuple[_Endpoint, ...] = (chat, completions, embeddings)
 _ENDPOINTS = {endpoint.PATH: endpoint for endpoint in _MODULES}
 _OPENAI_HEADERS = ("openai-organization", "openai-project")
-_READ = frozenset({b"cache-control", *(name.encode() for name in _OPENAI_HEADERS)})
+# As long as they may be (W3C Trace Context, sections 3.2 and 3.3.1.5); longer ones are nobody's trace.
+_TRACE_HEADERS = {"traceparent": 64, "tracestate": 512}
+_READ = frozenset({b"cache-control", *(name.encode() for name in (*_OPENAI_HEADERS, *_TRACE_HEADERS))})
 _OUR_PREFIX = flows.ROUTER_HEADER_PREFIX.encode()
 
 
@@ -63,7 +65,8 @@ def _asker(request: http.Request, exchange: Exchange) -> tuple[Caller, Preferenc
     told = _told(request)
     authorization = next(iter(exchange.credentials.get("authorization", ())), None)
     openai = {name: told[name] for name in _OPENAI_HEADERS if name in told}
-    return Caller(SecretStr(authorization) if authorization else None, openai), _read_preferences(told)
+    trace = {name: told[name] for name, most in _TRACE_HEADERS.items() if name in told and len(told[name]) <= most}
+    return Caller(SecretStr(authorization) if authorization else None, openai, trace), _read_preferences(told)
 
 
 def _new_id() -> str:

@@ -1,17 +1,20 @@
 """Who is told of every decision: what is always there, and what the settings ask for."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
+from llmrouter.custom_policies.own_sinks import LoadedSink
 from llmrouter.dashboard.gauges import bounds, process_gauges, target_gauges
 from llmrouter.dashboard.page import Page
 from llmrouter.dashboard.sources import LiveSources
 from llmrouter.routing.standings import Standing
 from llmrouter.settings.model import LoggingSettings, Settings
+from llmrouter.settings.telemetry import OtelSettings
 from llmrouter.telemetry.decision_log import DecisionLog
 from llmrouter.telemetry.decisions import Observer
 from llmrouter.telemetry.prometheus import CONTENT_TYPE, PrometheusMetrics
@@ -50,9 +53,13 @@ class Observing:
         self._is_measured = True
         self._metrics = PrometheusMetrics([lambda: target_gauges(standings()), self._collect])
 
-    def take(self, settings: Settings) -> list[Observer]:
-        """Opens what the settings name, and closes what was open; returns all observers."""
-        self.close()
+    def take(self, settings: Settings, own: Sequence[LoadedSink] = ()) -> list[Observer]:
+        """Opens what the settings name, and closes what was open; returns all observers. `own` are the owner's."""
+        self._end()
+        most = settings.telemetry.queue_size
+        self._sinks = [QueuedSink(one.name, one.take, one.end, most) for one in own]
+        if (otel := settings.telemetry.otel).traces or otel.metrics:
+            self._open_otel(otel, most)
         self._log = self._open_log(settings.logging)
         self._is_measured = settings.metrics.prometheus
         observers: list[Observer] = [*self._first, self.recent, self.totals]
@@ -75,13 +82,18 @@ class Observing:
         return {"sinks": lost, "overload": self.overload()}
 
     def close(self) -> None:
-        """Lets sinks take what still waits."""
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-        for sink in self._sinks:
-            sink.close()
-        self._sinks = []
+        """Lets sinks take what still waits, for a few seconds at most."""
+        for ending in self._end():
+            ending.join()
+
+    def _end(self) -> list[threading.Thread]:
+        """Begins to close what is open; a sink that is stuck must not hold up those who change the settings."""
+        open_ones: list[DecisionLog | QueuedSink] = [*([] if self._log is None else [self._log]), *self._sinks]
+        self._log, self._sinks = None, []
+        endings = [threading.Thread(target=one.close, name="closing a sink", daemon=True) for one in open_ones]
+        for ending in endings:
+            ending.start()
+        return endings
 
     @property
     def _all_sinks(self) -> list[QueuedSink]:
@@ -93,6 +105,16 @@ class Observing:
         failures = {one.name: one.failures for one in self._all_sinks}
         yield from process_gauges(self._uptime_s(), dropped, failures)
         yield from bounds(self.overload())
+
+    def _open_otel(self, settings: OtelSettings, most: int) -> None:
+        try:
+            # Optional, and slow to import: who does not ask for it does not pay for it.
+            from llmrouter.telemetry.opentelemetry import open_sink
+        except ImportError as error:
+            logger.error("telemetry.otel: %s; install it with: pip install 'llmrouter[otel]'", error)  # noqa: TRY400 - a traceback would bury the line that helps
+            return
+        sink = open_sink(settings)
+        self._sinks.append(QueuedSink("opentelemetry", sink.take, sink.close, most))
 
     def _open_log(self, settings: LoggingSettings) -> DecisionLog | None:
         is_wanted = settings.decisions == "json" and (self._may_print or settings.file is not None)

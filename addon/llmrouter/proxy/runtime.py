@@ -15,6 +15,7 @@ from llmrouter.cache_in_force import renewed
 from llmrouter.calls import Call, Endpoint
 from llmrouter.clock import Clock
 from llmrouter.custom_policies.loading import CustomPolicies
+from llmrouter.custom_policies.own_sinks import OwnSinks
 from llmrouter.custom_policies.policy import Failures
 from llmrouter.dashboard.pages import Pages
 from llmrouter.discovery.index_source import IndexSource, IndexUnavailable, LoadedIndex
@@ -88,6 +89,7 @@ class Runtime:
         self.policy_failures: Failures = Counter()
         self._stamps: dict[Path, Stamp | None] = {}
         self._custom = CustomPolicies(Path(), self.policy_failures)
+        self._own_sinks = OwnSinks(Path())
         self.settings = self._load()
         catalogue = self._build(self.settings)
         self._prices = PriceBook(catalogue.targets)
@@ -108,7 +110,7 @@ class Runtime:
         file = path_of(self.settings.storage.file_url, Path.cwd())
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
         self._remember(catalogue.targets)
-        self.gateway.observers = self._observing.take(self.settings)
+        self.gateway.observers = self._observing.take(self.settings, self._own_sinks.sinks)
         self.pages = Pages(self._observing.sources(config, self._clock.wall))
         self.surfaces = open_surfaces(self.gateway, self.settings.storage, lambda: self.default_model, environ)
 
@@ -253,8 +255,8 @@ class Runtime:
         self._price_refresh.take(self._prices)
         self.gateway.retry = settings.retry
         self._renew_cache(settings)
-        if log_changed:
-            self.gateway.observers = self._observing.take(settings)
+        if log_changed or self._own_sinks.sinks:
+            self.gateway.observers = self._observing.take(settings, self._own_sinks.sinks)
 
     def _renew_cache(self, settings: Settings) -> None:
         before = self.gateway.cache
@@ -290,13 +292,13 @@ class Runtime:
     def _load(self) -> Settings:
         if self.config is None:
             return self._from_catalog(self._source.at_start())
-        custom = CustomPolicies(self.config.parent, self.policy_failures)
+        custom, sinks = CustomPolicies(self.config.parent, self.policy_failures), OwnSinks(self.config.parent)
         self._stamps = {self.config: stamp_of(self.config)}
         try:
-            settings = load_settings(self.config, BRANDS, custom.load)
+            settings = load_settings(self.config, BRANDS, lambda read: [*custom.load(read), *sinks.load(read)])
         finally:
-            self._stamps |= custom.stamps
-        self._custom = custom
+            self._stamps |= custom.stamps | sinks.stamps
+        self._custom, self._own_sinks = custom, sinks
         return settings
 
     def _from_catalog(self, loaded: LoadedIndex) -> Settings:

@@ -1,6 +1,6 @@
 """The record of one call: what was asked, what could have answered and why not, what was tried, what it cost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -34,7 +34,7 @@ class AttemptRecord:
     provider says is left of its limits. `usage` is what it used, and `cost_usd` what that cost, whether the client got
     the answer or not, `cost_source` who says so: the provider, or whoever told the price. Both are None where nobody
     knows; `is_unpriced` tells that it was paid for all the same. `guessed_usage` is what was booked in place of a usage
-    that was not told: what had passed when the answer was cut off.
+    that was not told: what had passed when the answer was cut off. `began_s` is how long after the call it began.
     """
 
     target: str
@@ -51,6 +51,7 @@ class AttemptRecord:
     cost_source: str | None = None
     is_unpriced: bool = False
     guessed_usage: Usage | None = None
+    began_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ class Decision:
     `at` is Unix time, `result` is `answered`, `failed`, `broken` (after content was sent) or `client_gone`. `age_s` is
     how old an answer of the cache was. `usage` is that of the answer; `cost_usd` is the sum over all attempts, None
     where one of them was paid for and nobody knows how much: `known_cost_usd` is the sum of those that are known.
+    `trace` are the client's headers by which its trace goes on (W3C Trace Context), where it sent any.
     """
 
     id: str
@@ -80,6 +82,7 @@ class Decision:
     saved_usd: float | None = None
     seconds: float = 0.0
     error: str | None = None
+    trace: Mapping[str, str] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
         """The record as plain JSON values."""
@@ -104,6 +107,7 @@ class Decision:
             **({} if self.cost_usd is not None else {"known_cost_usd": self.known_cost_usd}),
             "saved_usd": self.saved_usd,
             "error": self.error,
+            **({"traceparent": self.trace["traceparent"]} if "traceparent" in self.trace else {}),
         }
 
 
@@ -125,6 +129,8 @@ def _attempt_record(attempt: AttemptRecord) -> dict[str, Any]:
         "outcome": attempt.outcome,
         "seconds": round(attempt.seconds, 4),
     }
+    if attempt.began_s is not None:
+        record["began_s"] = round(attempt.began_s, 4)
     if attempt.first_content_s is not None:
         record["first_content_s"] = round(attempt.first_content_s, 4)
     if attempt.status is not None:

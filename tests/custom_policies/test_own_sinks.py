@@ -1,0 +1,68 @@
+"""Sinks of the owner's own: what they are told, and what is said of a file that cannot be used."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from llmrouter.settings.loader import SettingsError
+from tests.fakes.provider import FakeProvider
+from tests.gateways import gateway, provider
+
+SINK = """
+import json, pathlib
+class Mine:
+    def take(self, decision):
+        with pathlib.Path({file!r}).open("a") as file:
+            print(json.dumps(decision), file=file)
+    def close(self):
+        with pathlib.Path({file!r}).open("a") as file:
+            print(json.dumps("closed"), file=file)
+"""
+
+
+async def test_a_sink_is_told_of_every_decision(tmp_path: Path) -> None:
+    """As the log would be, and that it ends."""
+    told = tmp_path / "told"
+    (tmp_path / "mine.py").write_text(SINK.format(file=str(told)))
+    async with FakeProvider() as fake:
+        async with gateway(tmp_path, provider("a", fake), telemetry={"sinks": ["mine.py:Mine"]}) as router:
+            await router.ask()
+            await router.ask(model="another")
+        expected = [one.to_record() for one in router.decisions]
+    *lines, last = map(json.loads, told.read_text().splitlines())
+    assert [line["id"] for line in lines] == [one["id"] for one in expected]
+    assert lines[0]["plan"]["targets"] == ["a/model-of-a"]
+    assert last == "closed"
+
+
+async def test_a_sink_that_fails_harms_no_call(tmp_path: Path) -> None:
+    """Its failures are counted where an owner looks."""
+    (tmp_path / "mine.py").write_text("class Mine:\n    def take(self, decision): raise ValueError(decision['id'])\n")
+    async with FakeProvider() as fake:
+        async with gateway(tmp_path, provider("a", fake), telemetry={"sinks": ["mine.py:Mine"]}) as router:
+            assert (await router.ask()).answer.status == 200
+            (sink,) = router.runtime._observing._sinks
+            (told,) = json.loads(router.runtime.pages.answer("GET", "/api/status", "").body)["sinks"]
+        assert (told["name"], told["dropped"]) == ("mine.py:Mine", 0)
+        assert sink.failures == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "cannot be read"),
+        ("class Other:\n    def take(self, decision): pass\n", "there are: Other"),
+        ("class Mine:\n    async def take(self, decision): pass\n", "needs a method take(decision) that is not async"),
+        ("class Mine:\n    def take(self): pass\n", "cannot be used"),
+        ("raise SystemExit(1)\n", "cannot be run"),
+    ],
+)
+async def test_a_file_that_cannot_be_used_is_told_by_its_line(tmp_path: Path, text: str | None, problem: str) -> None:
+    if text is not None:
+        (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(SettingsError) as raised:
+        async with gateway(tmp_path, {"name": "mock", "type": "echo"}, telemetry={"sinks": ["mine.py:Mine"]}):
+            pass
+    assert problem in str(raised.value)
+    assert "telemetry.sinks[0]" in str(raised.value)

@@ -16,6 +16,8 @@ def totals_record(totals: Totals) -> dict[str, Any]:
         "failed": totals.failed,
         "results": _plain(totals.results),
         "endpoints": _plain(totals.endpoints),
+        "failures_by_status": _plain(totals.failures),
+        "attempts_by_outcome": _plain(totals.outcomes),
         "cost_usd": totals.cost_usd,
         "unpriced": totals.unpriced,
         "saved_usd": totals.saved_usd,
@@ -55,7 +57,7 @@ def quantile(values: Iterable[float], share: float) -> float | None:
     return round(ordered[max(-int(-len(ordered) * share // 1) - 1, 0)], 4)
 
 
-def _plain(counts: Mapping[str, int]) -> dict[str, int]:
+def _plain(counts: Mapping[Any, int]) -> dict[str, int]:
     return {str(name): count for name, count in counts.items()}
 
 

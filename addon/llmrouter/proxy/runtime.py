@@ -84,7 +84,6 @@ class Runtime:
         self._health = HealthBook()
         self._quotas = QuotaBook()
         self._estimates = EstimateBook()
-        self._observing = Observing((self._keep_counts,), self._uptime_s, self._standings, may_print=may_print)
         self._source = IndexSource.of_environment(environ, STATE)
         self.policy_failures: Failures = Counter()
         self._stamps: dict[Path, Stamp | None] = {}
@@ -110,6 +109,7 @@ class Runtime:
         file = path_of(self.settings.storage.file_url, Path.cwd())
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
         self._remember(catalogue.targets)
+        self._observing = Observing((self._keep_counts,), self._uptime_s, self._standings, may_print=may_print)
         self.gateway.observers = self._observing.take(self.settings, self._own_sinks.sinks)
         self.pages = Pages(self._observing.sources(config, self._clock.wall))
         self.surfaces = open_surfaces(self.gateway, self.settings.storage, lambda: self.default_model, environ)

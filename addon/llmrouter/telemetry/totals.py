@@ -27,11 +27,16 @@ class TargetTotals:
 
 @dataclass(slots=True)
 class Totals:
-    """An observer that adds up. Money is what is known: `unpriced` calls were paid for, and nobody knows how much."""
+    """An observer that adds up: `outcomes` are those of attempts, `failures` the statuses of calls that failed.
+
+    Money is what is known: `unpriced` calls were paid for, and nobody knows how much.
+    """
 
     requests: int = 0
     results: Counter[str] = field(default_factory=Counter)
     endpoints: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: Counter[int] = field(default_factory=Counter)
     cache: Counter[str] = field(default_factory=Counter)
     cost_usd: float = 0.0
     saved_usd: float = 0.0
@@ -49,6 +54,8 @@ class Totals:
         self.results[decision.result] += 1
         self.endpoints[decision.endpoint] += 1
         self.cache[decision.cache] += 1
+        if decision.result == "failed" and decision.status is not None:
+            self.failures[decision.status] += 1
         self.cost_usd += decision.known_cost_usd
         self.unpriced += any(attempt.is_unpriced for attempt in decision.attempts)
         for attempt in decision.attempts:
@@ -58,6 +65,7 @@ class Totals:
     def _add_attempt(self, attempt: AttemptRecord) -> None:
         of_target = self._of(attempt.target)
         of_target.attempts += 1
+        self.outcomes[attempt.outcome] += 1
         of_target.failed_attempts += attempt.outcome not in _NO_FAULT
         of_target.cost_usd += attempt.cost_usd or 0.0
         if attempt.first_content_s is not None:

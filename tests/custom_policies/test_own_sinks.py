@@ -1,6 +1,7 @@
 """Sinks of the owner's own: what they are told, and what is said of a file that cannot be used."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,33 @@ async def test_a_file_that_cannot_be_used_is_told_by_its_line(tmp_path: Path, te
             pass
     assert problem in str(raised.value)
     assert "telemetry.sinks[0]" in str(raised.value)
+
+
+async def test_a_sink_that_is_changed_is_taken_over(tmp_path: Path) -> None:
+    """The earlier one ends; one that cannot be used leaves the earlier one in force."""
+    told, file = tmp_path / "told", tmp_path / "mine.py"
+    file.write_text(SINK.format(file=str(told)))
+    async with gateway(tmp_path, {"name": "mock", "type": "echo"}, telemetry={"sinks": ["mine.py:Mine"]}) as router:
+        runtime = router.runtime
+        (first,) = runtime._observing._sinks
+        file.write_text("nonsense!\n")
+        assert runtime.reload_if_changed() is False
+        assert runtime._observing._sinks == [first]
+        file.write_text(SINK.format(file=str(tmp_path / "told anew")))
+        assert runtime.reload_if_changed() is True
+        (second,) = runtime._observing._sinks
+        assert second is not first
+        await router.ask()
+    assert "plan" in (tmp_path / "told anew").read_text()
+    assert not told.exists() or "plan" not in told.read_text()
+
+
+async def test_opentelemetry_that_is_not_installed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The router runs all the same."""
+    monkeypatch.setitem(sys.modules, "llmrouter.telemetry.opentelemetry", None)
+    echo = {"name": "mock", "type": "echo"}
+    async with gateway(tmp_path, echo, telemetry={"otel": {"traces": True}}) as router:
+        assert (await router.ask()).answer.status == 200
+    assert "pip install 'llmrouter[otel]'" in caplog.text

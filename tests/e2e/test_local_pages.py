@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.e2e.conftest import StartRouter, routed_to
 from tests.fakes.provider import FakeProvider
@@ -18,12 +17,17 @@ def _reply(name: str) -> dict[str, Any]:
     return {"model": name, "messages": [{"role": "user", "content": "ping"}]}
 
 
-async def test_pages_tell_what_happened(start_router: StartRouter, fake: FakeProvider, tmp_path: Path) -> None:
-    """By both ways, for GET and HEAD alone, to nobody else's web page, and never kept; keys are not in them."""
+async def test_pages_tell_what_happened(
+    start_router: StartRouter, fake: FakeProvider, fake_openai: tuple[FakeProvider, tuple[str, ...]], tmp_path: Path
+) -> None:
+    """By both ways, for GET and HEAD alone, to nobody else's web page, and never kept; keys are not in them.
+
+    At other names, the same paths are not the router's.
+    """
     sink = tmp_path / "mine.py"
     sink.write_text("class Mine:\n    def take(self, decision): print('a sink was told of', decision['id'])\n")
     config = routed_to(fake) | {"telemetry": {"sinks": [f"{sink}:Mine"]}}
-    router = await start_router(config, options=("-w", str(tmp_path / "flows")))
+    router = await start_router(config, options=("-w", str(tmp_path / "flows"), *fake_openai[1]))
     own = f"http://127.0.0.1:{router.api_port}/llmrouter"
     async with (
         httpx.AsyncClient(proxy=router.proxy_url, verify=router.tls(), trust_env=False, timeout=20) as proxied,
@@ -65,6 +69,9 @@ async def test_pages_tell_what_happened(start_router: StartRouter, fake: FakePro
         rebound = await direct.get(f"{own}/health", headers={"host": f"evil.example:{router.api_port}"})
         assert (rebound.status_code, rebound.json()["error"]["code"]) == (403, "foreign_origin")
         assert (await direct.get(f"{own}/health", headers={"host": "localhost"})).status_code == 200
+        passed = await proxied.get("https://api.openai.com/llmrouter/health")
+        assert "llmrouter" not in passed.text
+    assert [request.path for request in fake_openai[0].requests] == ["/llmrouter/health"]
     await asyncio.to_thread(router.wait_for_log, "a sink was told of", count=2)
     await asyncio.to_thread(router.stop)
     assert all("traceparent" not in request.headers for request in fake.requests)
@@ -87,15 +94,3 @@ def _check_status(status: dict[str, Any], config: Path) -> None:
     assert (target["key"], target["breaker"], target["resting"]) == ("fake/fake-model", "closed", None)
     assert target["in_flight"] == 0
     assert target["first_content_s"]["p95"] >= target["first_content_s"]["p50"] > 0
-
-
-@pytest.mark.parametrize("path", ["/health", "/llmrouter/health"])
-async def test_pages_are_not_at_other_names(
-    start_router: StartRouter, fake: FakeProvider, fake_openai: tuple[FakeProvider, tuple[str, ...]], path: str
-) -> None:
-    """Behind the proxy, OpenAI's own paths stay OpenAI's."""
-    router = await start_router(routed_to(fake), options=fake_openai[1])
-    async with httpx.AsyncClient(proxy=router.proxy_url, verify=router.tls(), trust_env=False, timeout=20) as client:
-        reply = await client.get(f"https://api.openai.com{path}")
-    assert "llmrouter" not in reply.text
-    assert [request.path for request in fake_openai[0].requests] == [path]

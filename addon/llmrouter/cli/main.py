@@ -9,6 +9,7 @@ from llmrouter.cli.explain import explain
 from llmrouter.cli.prices import prices
 from llmrouter.cli.providers import providers
 from llmrouter.cli.serve import serve
+from llmrouter.cli.usage import usage
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,3 +24,4 @@ main.add_command(explain)
 main.add_command(prices)
 main.add_command(providers)
 main.add_command(serve)
+main.add_command(usage)

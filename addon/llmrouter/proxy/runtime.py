@@ -24,6 +24,7 @@ from llmrouter.discovery.refresh import PriceRefresh
 from llmrouter.discovery.unconfigured import STATE, settings_from
 from llmrouter.endpoints import models
 from llmrouter.gateway import Gateway
+from llmrouter.ledger_in_force import open_ledger
 from llmrouter.providers.formats import WIRE_FORMATS
 from llmrouter.routing.allowances import limits_of
 from llmrouter.routing.catalog import Catalogue, build_targets
@@ -104,6 +105,7 @@ class Runtime:
         file = path_of(self.settings.storage.file_url, Path.cwd())
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
         self._remember(catalogue.targets)
+        self._calls = open_ledger(self.settings.storage, environ, Path.cwd(), self._clock)
         self._open_log()
         self.surfaces = open_surfaces(self.gateway, self.settings.storage, lambda: self.default_model, environ)
 
@@ -275,6 +277,8 @@ class Runtime:
         self._save_counts()
         self._health_records.close()
         self._ledger.close()
+        if self._calls is not None:
+            self._calls.close()
         if self._log is not None:
             self._log.close()
 
@@ -318,7 +322,7 @@ class Runtime:
         except OSError as error:
             self._log = None
             logger.error("logging.file: decisions cannot be written to %s: %s", logging_settings.file, error.strerror)  # noqa: TRY400 - a traceback would bury the line that helps
-        observers: list[Observer] = [self._keep_counts, self.recent]
+        observers: list[Observer] = [self._keep_counts, self.recent, *([] if self._calls is None else [self._calls])]
         self.gateway.observers = observers if self._log is None else [*observers, self._log]
 
     def _keep_counts(self, _: Decision) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TextIO
 
 import orjson
 
+from llmrouter.calls import Call
 from llmrouter.replies import Usage
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class Decision:
     `at` is Unix time, `result` is `answered`, `failed`, `broken` (after content was sent) or `client_gone`. `age_s` is
     how old an answer of the cache was. `usage` is that of the answer; `cost_usd` is the sum over all attempts, None
     where one of them was paid for and nobody knows how much: `known_cost_usd` is the sum of those that are known.
+    `error_kind` is a word for the error, one of few. `call` is there while observers are told, and not kept after that:
+    it holds the prompt and the client's credential.
     """
 
     id: str
@@ -90,6 +93,8 @@ class Decision:
     saved_usd: float | None = None
     seconds: float = 0.0
     error: str | None = None
+    error_kind: str | None = None
+    call: Call | None = field(default=None, repr=False)
 
     def to_record(self) -> dict[str, Any]:
         """The record as plain JSON values."""

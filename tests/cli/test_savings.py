@@ -138,6 +138,9 @@ def test_limits_are_counted() -> None:
     (line,) = told_of(*recorded)["models"]
     assert line["targets"] == {"cheap/small": 2, "other/gpt-4o": 1}
     assert line["router"]["usd"] == pytest.approx(2 * AT_CHEAP + AT_OPENAI)
+    assert "No limits" not in savings(Path("flows")).output
+    Path("providers.yaml").write_text(CONFIG)
+    assert "No limits are configured" in savings(Path("flows")).output
 
 
 def test_calls_that_failed_at_openai_cost_nothing() -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -105,11 +106,35 @@ def test_errors(records: UsageRecords) -> None:
 
 
 def test_latencies(tmp_path: Path) -> None:
-    slow = [row(first_content_s=second / 100) for second in range(1, 101)]
-    found = ledger(tmp_path / "llmrouter.db", *slow, row(provider="xai", first_content_s=7.5))
-    groq, xai = found.latencies(Span())
-    assert (groq.provider, groq.answers, groq.p50_s, groq.p95_s) == ("groq", 100, 0.5, 0.95)
+    slow = [row(first_content_s=second / 100, stream=True) for second in range(1, 101)]
+    found = ledger(tmp_path / "llmrouter.db", *slow, row(first_content_s=9.0), row(provider="xai", first_content_s=7.5))
+    streams, whole, xai = found.latencies(Span())
+    assert (streams.provider, streams.is_stream, streams.answers) == ("groq", True, 100)
+    assert (streams.p50_s, streams.p95_s) == (0.5, 0.95)
+    assert (whole.provider, whole.is_stream, whole.p50_s, whole.p95_s) == ("groq", False, 9.0, 9.0)
     assert (xai.provider, xai.p50_s, xai.p95_s) == ("xai", 7.5, 7.5)
+    found.close()
+
+
+def test_all_answers_are_of_one_moment_and_in_any_thread(tmp_path: Path) -> None:
+    file = tmp_path / "llmrouter.db"
+    found = ledger(file, row())
+    assert found.total(Span()).calls == 1
+    ledger(file, row(id="later")).close()
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(found.total, Span()).result().calls == 1
+    found.close()
+    again = UsageRecords.open(file)
+    assert again.total(Span()).calls == 2
+    again.close()
+
+
+def test_who_left_did_not_fail(tmp_path: Path) -> None:
+    found = ledger(
+        tmp_path / "llmrouter.db", row(result="client_gone", error="client_gone"), row(result="broken"), row()
+    )
+    total = found.total(Span())
+    assert (total.calls, total.answered, total.given_up, total.failed) == (3, 1, 1, 1)
     found.close()
 
 

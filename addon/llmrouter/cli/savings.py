@@ -132,6 +132,8 @@ def _prepare(config_file: Path | None) -> tuple[Settings, Reckoning, list[str]]:
     asyncio.run(PriceRefresh(prices, Clock().wall, KEPT_LISTINGS).load())
     quotas = QuotaBook()
     quotas.reload(catalogue.targets, limits_of(settings))
+    if not quotas.has_limits:
+        notes.append("No limits are configured, so that none were counted; free tiers have some all the same.")
     router = Router(settings, catalogue, HealthBook(), prices, custom=custom)
     reckoning = Reckoning(router, settings, quotas, default_model(environ))
     return settings, reckoning, [*notes, *catalogue.warnings]

@@ -142,7 +142,7 @@ def _row(line: Usage, key: str) -> tuple[str, ...]:
     return (
         _printable(key),
         f"{line.calls:,}",
-        f"{line.calls - line.answered:,}",
+        f"{line.failed:,}",
         f"{line.cache_hits:,}",
         *(f"{number:,}" for number in tokens),
         _money(line.cost_usd, line.unknown_cost),
@@ -163,6 +163,8 @@ def _money(usd: float | None, unknown: int) -> str:
 
 def _notes(total: Usage) -> list[str]:
     notes = []
+    if total.given_up:
+        notes.append(f"{total.given_up:,} calls were given up by their clients.")
     if total.unknown_cost:
         notes.append(f"The cost of {total.unknown_cost:,} calls is not known, and not in the sum.")
     if total.unknown_saving:

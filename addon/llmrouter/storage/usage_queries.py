@@ -30,11 +30,13 @@ BY: Mapping[By, str] = MappingProxyType(
     }
 )
 
+_TARGET = "json_extract(one.value, '$[0]')"
 _SPAN = "at >= :since AND at < :until"
 _FOREVER = 1e18
 _SUMS = """
     count(*) AS calls,
     sum(result = 'answered') AS answered,
+    sum(result = 'client_gone') AS given_up,
     sum(cache IN ('hit', 'shared')) AS cache_hits,
     sum(attempts) AS attempts,
     total(input_tokens) AS input_tokens,
@@ -75,15 +77,17 @@ class Usage:
     """What some calls came to.
 
     `key` is what they have in common, None where that is not known, such as the provider of calls that nobody answered.
-    `cache_hits` are those that the router's own cache answered, and those that shared the answer to another call;
-    `attempts` are requests to providers. `priced` are the calls whose cost is known, a cost of nothing included;
-    `known_cost_usd` is the sum of what is known, and `unknown_cost` tells for how many calls something is missing in
-    it; so do `known_saved_usd` with `unknown_saving`, and the tokens with `unknown_usage`.
+    `given_up` are those whose client left; `cache_hits` those that the router's own cache answered, and those that
+    shared the answer to another call; `attempts` are requests to providers. `priced` are the calls whose cost is known,
+    a cost of nothing included; `known_cost_usd` is the sum of what is known, and `unknown_cost` tells for how many
+    calls something is missing in it; so do `known_saved_usd` with `unknown_saving`, and the tokens with
+    `unknown_usage`.
     """
 
     key: str | None
     calls: int
     answered: int
+    given_up: int
     cache_hits: int
     attempts: int
     input_tokens: int
@@ -96,6 +100,11 @@ class Usage:
     unknown_cost: int
     known_saved_usd: float
     unknown_saving: int
+
+    @property
+    def failed(self) -> int:
+        """How many ended with an error, or broke off."""
+        return self.calls - self.answered - self.given_up
 
     @property
     def cost_usd(self) -> float | None:
@@ -136,17 +145,22 @@ class Failures:
 class Latency:
     """Seconds until the first content came from a provider, for half of its answers and for 95 in 100.
 
-    They are exact to a millisecond.
+    They are exact to a millisecond. An answer that is no stream comes as a whole, so that both kinds stand apart.
     """
 
     provider: str
+    is_stream: bool
     answers: int
     p50_s: float
     p95_s: float
 
 
 class UsageRecords:
-    """The ledger in one file, for reading beside a router that writes it. May be used in any one thread at a time."""
+    """The ledger in one file, for reading beside a router that writes it; in any thread, but in one at a time.
+
+    All answers are of one state of the file, that at the first question. Each raises `NoLedger` where it cannot be
+    read.
+    """
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -160,8 +174,8 @@ class UsageRecords:
             raise missing
         with ExitStack() as opened:
             try:
-                uri = f"{file.absolute().as_uri()}?mode=ro"
-                database = opened.enter_context(closing(sqlite3.connect(uri, uri=True, timeout=BUSY_S)))
+                database = opened.enter_context(closing(_connected(file)))
+                database.execute("BEGIN")
                 version = version_of(database)
             except sqlite3.Error as error:
                 raise NoLedger(f"The ledger in {file} cannot be read: {error}.") from error
@@ -202,30 +216,37 @@ class UsageRecords:
 
     def failed_attempts(self, span: Span) -> list[Failures]:
         """The attempts of a span that failed, by provider and kind, whether another one answered then or not."""
-        query = f"""SELECT substr(one.value ->> 0, 1, instr(one.value ->> 0, '/') - 1) AS provider,
-                one.value ->> 1 AS kind, count(*) AS number
+        query = f"""SELECT substr({_TARGET}, 1, instr({_TARGET}, '/') - 1) AS provider,
+                json_extract(one.value, '$[1]') AS kind, count(*) AS number
             FROM calls, json_each(calls.failures) AS one
             WHERE {_SPAN} AND (error IS NOT NULL OR failures IS NOT NULL) GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"""
         return [Failures(row["kind"], row["provider"], row["number"]) for row in self._rows(query, span)]
 
     def latencies(self, span: Span) -> list[Latency]:
         """How soon providers began to answer in a span, the most used one first."""
-        query = f"""SELECT provider, CAST(first_content_s * 1000 AS INTEGER) AS step,
-                count(*) AS number
+        query = f"""SELECT provider, stream, CAST(first_content_s * 1000 AS INTEGER) AS step, count(*) AS number
             FROM calls WHERE {_SPAN} AND first_content_s IS NOT NULL AND provider IS NOT NULL
-            GROUP BY 1, 2 ORDER BY 1, 2"""
-        steps: dict[str, list[tuple[int, int]]] = {}
+            GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+        steps: dict[tuple[str, bool], list[tuple[int, int]]] = {}
         for row in self._rows(query, span):
-            steps.setdefault(row["provider"], []).append((row["step"], row["number"]))
+            steps.setdefault((row["provider"], bool(row["stream"])), []).append((row["step"], row["number"]))
         found = [
-            Latency(provider, sum(n for _, n in counted), _percentile(counted, 0.5), _percentile(counted, 0.95))
-            for provider, counted in steps.items()
+            Latency(*of, sum(n for _, n in counted), _percentile(counted, 0.5), _percentile(counted, 0.95))
+            for of, counted in steps.items()
         ]
         return sorted(found, key=lambda one: -one.answers)
 
     def _rows(self, query: str, span: Span, **more: float) -> list[Any]:
-        with closing(self._database.execute(query, span._bounds | more)) as cursor:
-            return cursor.fetchall()
+        try:
+            with closing(self._database.execute(query, span._bounds | more)) as cursor:
+                return cursor.fetchall()
+        except sqlite3.Error as error:
+            raise NoLedger(f"The ledger cannot be read: {error}.") from error
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    uri = f"{file.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, check_same_thread=False)
 
 
 def _usage(row: sqlite3.Row, key: str | None = "key") -> Usage:

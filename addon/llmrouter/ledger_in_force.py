@@ -1,5 +1,6 @@
 """The ledger of calls as the settings want it: what it takes of each decision, and how it tells callers apart."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from llmrouter.sqlite_files import path_of
 from llmrouter.storage.call_ledger import MOST_PROMPT_BYTES, CallLedger
 from llmrouter.storage.call_rows import CallRow
 from llmrouter.telemetry.decisions import AttemptRecord, Decision
+
+logger = logging.getLogger(__name__)
 
 _DAY_S = 86_400.0
 # Enough to tell all callers of an installation apart, and to be read.
@@ -47,6 +50,8 @@ def open_ledger(settings: StorageSettings, environ: Mapping[str, str], folder: P
     if not settings.ledger.enabled:
         return None
     file = path_of(settings.file_url, folder)
+    if settings.ledger.prompts:
+        logger.info("What is asked is written to the ledger in %s, for %d days.", file, settings.ledger.retain_days)
     keys = _CallerKeys(environ, folder)
     ledger = CallLedger(file, keys.key_of, clock.wall, settings.ledger.retain_days * _DAY_S)
     return CallKeeper(ledger, prompts=settings.ledger.prompts)

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from llmrouter.calls import Caller
 from llmrouter.storage.call_ledger import CallLedger
 from llmrouter.storage.call_rows import CallRow, NewerLedger
-from llmrouter.storage.usage_queries import NoLedger, Span, UsageRecords
+from llmrouter.storage.usage_queries import NoLedger, Span, UsageRecords, total_of
 from tests.storage.ledger_rows import NOON, row
 
 HOUR_S = 3600.0
@@ -75,6 +76,15 @@ def test_by_provider(records: UsageRecords) -> None:
     assert (groq.key, groq.calls, groq.cost_usd, groq.saved_usd) == ("groq", 2, 0.001, 0.004)
     assert (nobody.key, nobody.calls, nobody.answered, nobody.cost_usd) == (None, 1, 0, None)
     assert (xai.key, xai.cost_usd, xai.known_cost_usd, xai.saved_usd) == ("xai", None, 0.25, None)
+
+
+def test_lines_come_to_the_total(records: UsageRecords) -> None:
+    total, added = records.total(Span()), total_of(records.by("provider", Span()))
+    assert added.known_cost_usd == pytest.approx(total.known_cost_usd)
+    assert added.known_saved_usd == pytest.approx(total.known_saved_usd)
+    assert replace(added, known_cost_usd=0.0, known_saved_usd=0.0) == replace(
+        total, known_cost_usd=0.0, known_saved_usd=0.0
+    )
 
 
 def test_by_the_others(records: UsageRecords) -> None:

@@ -95,12 +95,12 @@ def reckon(file: Path, hosts: Collection[str], config_file: Path | None, progres
         for exchange in recorded_exchanges(file, progress):
             if exchange is None:
                 others["could not be read, or were no HTTP"] += 1
+            elif exchange.is_ours:
+                others["were answered by a router already"] += 1
             elif exchange.host not in wanted:
                 others["went to other hosts"] += 1
             elif exchange.method != "POST" or exchange.path not in PATHS:
                 others["were something else than model calls"] += 1
-            elif exchange.is_ours:
-                others["were answered by a router already"] += 1
             else:
                 reckoning.add(exchange)
     except DamagedAfter as error:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from llmrouter.settings.location import find_config
 from llmrouter.settings.storage import StorageSettings
 from llmrouter.sqlite_files import path_of
 from llmrouter.storage.call_rows import NewerLedger
-from llmrouter.storage.usage_queries import By, NoLedger, Span, Usage, UsageRecords
+from llmrouter.storage.usage_queries import By, NoLedger, Span, Usage, UsageRecords, total_of
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _BY: tuple[By, ...] = get_args(By.__value__)
@@ -85,11 +86,9 @@ def moment_of(text: str | None, now: float) -> float | None:
 
 def read_usage(file: Path, by: By, span: Span) -> tuple[list[Usage], Usage]:
     """The lines, and their total; raises `NoLedger` and `NewerLedger`."""
-    records = UsageRecords.open(file)
-    try:
-        return records.by(by, span), records.total(span)
-    finally:
-        records.close()
+    with closing(UsageRecords.open(file)) as records:
+        lines = records.by(by, span)
+    return lines, total_of(lines)
 
 
 def record(usage: Usage) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Times are Unix seconds, days those of UTC.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, fields
 from itertools import accumulate
@@ -120,6 +120,16 @@ class Usage:
     def cache_hit_share(self) -> float | None:
         """The share of calls that the cache answered, from 0 to 1; None where there are none."""
         return self.cache_hits / self.calls if self.calls else None
+
+
+_NUMBERS = tuple(member.name for member in fields(Usage) if member.name != "key")
+
+
+def total_of(lines: Iterable[Usage]) -> Usage:
+    """All that these lines came to."""
+    lines = tuple(lines)
+    sums: dict[str, Any] = {name: sum(getattr(line, name) for line in lines) for name in _NUMBERS}
+    return Usage(key=None, **sums)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +264,6 @@ def _usage(row: sqlite3.Row, key: str | None = "key") -> Usage:
     told: dict[str, Any] = {name: row[name] or 0 for name in _NUMBERS}
     exact = {name: value if name in _MONEY else int(value) for name, value in told.items()}
     return Usage(key=None if key is None else row[key], **exact)
-
-
-_NUMBERS = tuple(member.name for member in fields(Usage) if member.name != "key")
 
 
 def _percentile(counted: list[tuple[int, int]], share: float) -> float:

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 _DAY_S = 86_400.0
 # Enough to tell all callers of an installation apart, and to be read.
 _KEY_CHARACTERS = 16
+# Clients choose the names, and no model is called so: as in the catalog.
+_LONGEST_NAME = 256
 _NO_FAILURE = frozenset({Outcome.SUCCESS, Outcome.CLIENT_GONE})
 _ASKED = ("prompt", "messages", "input")
 _NOBODY = Caller()
@@ -83,7 +85,7 @@ def row_of(decision: Decision) -> CallRow:
         decision.at,
         decision.id,
         str(decision.endpoint),
-        decision.model,
+        decision.model[:_LONGEST_NAME],
         provider or None,
         model or None,
         None,

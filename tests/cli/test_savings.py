@@ -1,15 +1,17 @@
 """`llmrouter savings` plans recorded calls as the router would, and says what that saves."""
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from mitmproxy.io import FlowWriter
 
 from llmrouter.cli.main import main
-from tests.cli.recordings import NOON, USAGE, Recorded, chat, response, streamed, write_flows, write_har
+from tests.cli.recordings import NOON, USAGE, Recorded, chat, flow_of, response, streamed, write_flows, write_har
 
 CONFIG = """
 providers:
@@ -127,6 +129,29 @@ def test_what_could_not_be_served_and_why() -> None:
     assert lines["gpt-4o"]["router"]["usd"] == pytest.approx(AT_OPENAI)
     assert told["total"]["saved"] == {"usd": 0.0, "unknown": 0}
     assert (told["total"]["not_served"], told["total"]["passed_on"]) == (3, 2)
+
+
+def test_a_response_that_goes_on_has_the_prompt_that_openai_counted() -> None:
+    """What came before is not in the request: a target whose window is too small for all of it is left out."""
+    Path("providers.yaml").write_text(CONFIG.replace("{id: small,", "{id: small, context_window: 500,"))
+    (line,) = told_of(response(previous_response_id="resp_0"), response())["models"]
+    assert line["targets"] == {"other/gpt-4o": 1, "cheap/small": 1}
+
+
+def test_compressed_and_encoded_bodies() -> None:
+    one = flow_of(chat())
+    assert one.response is not None
+    one.request.headers["content-encoding"] = one.response.headers["content-encoding"] = "gzip"
+    one.request.content, one.response.content = one.request.raw_content, one.response.raw_content
+    with Path("flows").open("wb") as opened:
+        FlowWriter(opened).add(one)
+    har = json.loads(write_har(Path("har"), chat()).read_text())
+    content = har["log"]["entries"][0]["response"]["content"]
+    content |= {"text": b64encode(content["text"].encode()).decode(), "encoding": "base64"}
+    Path("har").write_bytes(b"\xef\xbb\xbf" + json.dumps(har).encode())
+    for file in (Path("flows"), Path("har")):
+        total = json.loads(savings(file, "--json").stdout)["total"]
+        assert (total["calls"], total["input_tokens"], total["estimated"]) == (1, 1000, 0)
 
 
 def test_limits_are_counted() -> None:

@@ -141,6 +141,19 @@ def test_a_failed_write_is_tried_again_and_nothing_stands_twice(
     assert ledger.dropped == 0
 
 
+def test_a_row_that_no_table_takes_is_in_nobodys_way(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """SQLite makes null of what is no number, cannot write half of a character, and counts to 64 bits."""
+    file = tmp_path / "llmrouter.db"
+    ledger = ledger_in(file)
+    unfit = [row(known_cost_usd=float("nan")), row(requested="\ud800"), row(input_tokens=2**64)]
+    for number, one in enumerate([row(id="first"), *unfit, row(id="last")]):
+        ledger.add(one, Caller(), b"x" if number % 2 else None)
+    ledger.close()
+    assert ids_in(file) == ["first", "last"]
+    assert ledger.dropped == 3
+    assert caplog.text.count("cannot be written to the ledger") == 3
+
+
 def test_a_damaged_file_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmrouter.storage.call_ledger._RETRY_S", SOON_S)
     file = tmp_path / "llmrouter.db"

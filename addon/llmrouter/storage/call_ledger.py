@@ -36,6 +36,12 @@ _PRUNE_PROMPTS = (
     f"DELETE FROM call_prompts WHERE id IN (SELECT id FROM call_prompts WHERE at < ? LIMIT {_PRUNED_AT_ONCE})"
 )
 
+# What a value of a row is to blame for, and not the file.
+_UNFIT = (
+    *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
+    *(ValueError, OverflowError, TypeError),
+)
+
 
 class _Waiting(NamedTuple):
     row: CallRow
@@ -127,7 +133,7 @@ class CallLedger:
             return
         self._prompt_bytes = 0
         try:
-            self._write(batch)
+            self._write_what_can_be(batch)
         except NewerLedger as error:
             self._is_off = True
             self._drop(len(batch))
@@ -143,6 +149,18 @@ class CallLedger:
             if self._is_failing:
                 logger.info("The ledger is written to %s again.", self._file)
             self._is_failing = False
+
+    def _write_what_can_be(self, batch: Sequence[_Waiting]) -> None:
+        """Writes the batch, less the rows that no table takes: those would be in the way of all others for ever."""
+        try:
+            self._write(batch)
+        except _UNFIT as error:
+            if len(batch) == 1:
+                logger.warning("A call cannot be written to the ledger: %s.", error)
+                self.dropped += 1
+                return
+            for one in batch:
+                self._write_what_can_be([one])
 
     def _write(self, batch: Sequence[_Waiting]) -> None:
         prompts = [

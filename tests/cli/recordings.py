@@ -69,11 +69,9 @@ def response(stream: bool = False, **members: Any) -> Recorded:
     body = {"model": "gpt-4o", "input": "ping", "stream": stream} | members
     if not stream:
         return Recorded(body, json.dumps(told).encode(), path="/v1/responses")
-    events = [
-        {"type": "response.output_text.delta", "delta": "pong"},
-        {"type": "response.completed", "response": told},
-    ]
-    answer = b"".join(b"event: %b\ndata: %b\n\n" % (e["type"].encode(), json.dumps(e).encode()) for e in events)  # type: ignore[attr-defined]  # a text
+    delta, completed = "response.output_text.delta", "response.completed"
+    events = [(delta, {"type": delta, "delta": "pong"}), (completed, {"type": completed, "response": told})]
+    answer = "".join(f"event: {name}\ndata: {json.dumps(event)}\n\n" for name, event in events).encode()
     return Recorded(body, answer, path="/v1/responses", content_type="text/event-stream")
 
 
@@ -88,7 +86,8 @@ def write_flows(file: Path, *recorded: Recorded) -> Path:
 
 def flow_of(one: Recorded) -> http.HTTPFlow:
     """The flow of an exchange."""
-    request = http.Request.make(one.method, f"https://{one.host}{one.path}", one.text, one.headers)
+    headers = [(name.encode(), value.encode()) for name, value in one.headers.items()]
+    request = http.Request.make(one.method, f"https://{one.host}{one.path}", one.text, headers)
     request.timestamp_start = one.at
     answer = http.Response.make(one.status, one.answer, {"content-type": one.content_type})
     flow = tflow.tflow(resp=True)

@@ -86,6 +86,7 @@ class CallRecord:
         headers = self._headers() | dict(chat.headers_for(stream=False)) | {"x-should-retry": "false"}
         if error.retry_after_s is not None:
             headers["retry-after"] = str(max(1, -int(-error.retry_after_s // 1)))
+        self.decision.error_kind = error.metric
         self._add_up()
         self.add_money(headers)
         self.end("failed", error.status, error.message)
@@ -102,11 +103,13 @@ class CallRecord:
         if decision.answered_by is None:
             self._add_up()
         decision.seconds = self.now() - self.started
+        decision.call = self.call
         for observer in self._observers:
             try:
                 observer(decision)
             except Exception:
                 logger.exception("an observer of decisions failed")
+        decision.call = None
 
     def sent(self) -> int:
         """How many attempts went to a provider, those that have ended."""

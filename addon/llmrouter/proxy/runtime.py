@@ -26,6 +26,7 @@ from llmrouter.discovery.refresh import PriceRefresh
 from llmrouter.discovery.unconfigured import STATE, settings_from
 from llmrouter.endpoints import models
 from llmrouter.gateway import Gateway
+from llmrouter.ledger_in_force import open_ledger
 from llmrouter.providers.formats import WIRE_FORMATS
 from llmrouter.proxy.observing import Observing
 from llmrouter.routing.allowances import limits_of
@@ -109,7 +110,9 @@ class Runtime:
         file = path_of(self.settings.storage.file_url, Path.cwd())
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
         self._remember(catalogue.targets)
-        self._observing = Observing((self._keep_counts,), self._uptime_s, self._standings, may_print=may_print)
+        self._calls = open_ledger(self.settings.storage, environ, Path.cwd(), self._clock)
+        told = (self._keep_counts, *([] if self._calls is None else [self._calls]))
+        self._observing = Observing(told, self._uptime_s, self._standings, may_print=may_print)
         self.gateway.observers = self._observing.take(self.settings, self._own_sinks.sinks)
         self.pages = Pages(self._observing.sources(config, self._clock.wall))
         self.surfaces = open_surfaces(self.gateway, self.settings.storage, lambda: self.default_model, environ)
@@ -288,6 +291,8 @@ class Runtime:
         self._health_records.close()
         self._ledger.close()
         self._observing.close()
+        if self._calls is not None:
+            self._calls.close()
 
     def _load(self) -> Settings:
         if self.config is None:

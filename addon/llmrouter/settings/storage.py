@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator
 
-from llmrouter.settings.values import Frozen, PositiveInt, VariableName, check_sqlite
+from llmrouter.settings.values import Flag, Frozen, PositiveInt, VariableName, check_sqlite
 
 DEFAULT_FILE = "sqlite:///state/llmrouter.db"
 _SERVERS = ("postgresql", "postgres")
@@ -22,8 +22,21 @@ def _check_place(url: str) -> str:
     return url
 
 
+class LedgerSettings(Frozen):
+    """The ledger: a row for each call, with who answered it, what it used, cost and saved, and how long it took."""
+
+    enabled: Flag = True
+    """Whether calls are written down. It lies in the file of `storage.url`, or in the default one next to
+    PostgreSQL."""
+    retain_days: PositiveInt = 90
+    """How long a call stays in the ledger."""
+    prompts: Flag = False
+    """Whether what was asked is written down, too: up to 64 KiB of each call's messages, prompt or input."""
+
+
 class StorageSettings(Frozen):
-    """Where lasting data is kept: responses, conversations, assistants and threads, and what was used of quotas."""
+    """Where lasting data is kept: responses, conversations, assistants and threads, the ledger of calls, and what was
+    used of quotas."""
 
     url: Annotated[str, AfterValidator(_check_place)] = DEFAULT_FILE
     """A file of SQLite, by a path from the folder in which the router runs; what clients keep lies in another one next
@@ -34,6 +47,8 @@ class StorageSettings(Frozen):
     retain_days: PositiveInt = 30
     """How long responses, conversations and threads stay that nobody changes; assistants stay until they are
     deleted."""
+    ledger: LedgerSettings = LedgerSettings()
+    """What is written down of each call, for `llmrouter usage` and the dashboard."""
 
     @property
     def file_url(self) -> str:

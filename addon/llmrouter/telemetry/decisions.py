@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from llmrouter.calls import Call
 from llmrouter.replies import Usage
 
 
@@ -62,6 +63,8 @@ class Decision:
     how old an answer of the cache was. `usage` is that of the answer; `cost_usd` is the sum over all attempts, None
     where one of them was paid for and nobody knows how much: `known_cost_usd` is the sum of those that are known.
     `trace` are the client's headers by which its trace goes on (W3C Trace Context), where it sent any.
+    `error_kind` is a word for the error, one of few. `call` is there while observers are told, and not kept after that:
+    it holds the prompt and the client's credential.
     """
 
     id: str
@@ -83,6 +86,8 @@ class Decision:
     seconds: float = 0.0
     error: str | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
+    error_kind: str | None = None
+    call: Call | None = field(default=None, repr=False)
 
     def to_record(self) -> dict[str, Any]:
         """The record as plain JSON values."""

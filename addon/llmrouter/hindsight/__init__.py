@@ -1,0 +1,1 @@
+"""What the router would have done with traffic that was recorded without it."""

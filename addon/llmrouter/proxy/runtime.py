@@ -25,6 +25,7 @@ from llmrouter.discovery.unconfigured import STATE, settings_from
 from llmrouter.endpoints import models
 from llmrouter.gateway import Gateway
 from llmrouter.providers.formats import WIRE_FORMATS
+from llmrouter.proxy.call_notes import note_ended
 from llmrouter.routing.allowances import limits_of
 from llmrouter.routing.catalog import Catalogue, build_targets
 from llmrouter.routing.estimates import EstimateBook
@@ -318,7 +319,7 @@ class Runtime:
         except OSError as error:
             self._log = None
             logger.error("logging.file: decisions cannot be written to %s: %s", logging_settings.file, error.strerror)  # noqa: TRY400 - a traceback would bury the line that helps
-        observers: list[Observer] = [self._keep_counts, self.recent]
+        observers: list[Observer] = [self._keep_counts, self.recent, note_ended]
         self.gateway.observers = observers if self._log is None else [*observers, self._log]
 
     def _keep_counts(self, _: Decision) -> None:

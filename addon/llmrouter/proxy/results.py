@@ -21,6 +21,8 @@ async def put_result(flow: http.HTTPFlow, exchange: Exchange, result: Result) ->
         flow.response = flows.make_response(result.status, result.headers, result.body)
     else:
         await _start_stream(flow, exchange, exchange.body, result)
+    if flow.request.method == "POST":
+        keep_asked(flow)
     if result.answer is not None:
         _show(flow, exchange, result.answer)
 
@@ -33,7 +35,6 @@ def put_gone(flow: http.HTTPFlow) -> None:
 
 def _show(flow: http.HTTPFlow, exchange: Exchange, answer: Answer) -> None:
     """What the record tells of a call: what was sent, and who answered."""
-    keep_asked(flow)
     if answer.request is not None:
         flows.show_upstream_request(flow, answer.request)
     note(flow, answer)

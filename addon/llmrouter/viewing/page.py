@@ -27,7 +27,7 @@ def _view(data: bytes, path: str, *, is_request: bool) -> Conversation:
         body = read_body(data)
         view = _known(body, path, is_request=is_request)
         view.notes = [*body.notes, *view.notes]
-    except (ValueError, TypeError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 - nobody vouches for the bytes, and people want to see them all the same
         view = Conversation("Unknown body", notes=[f"It is not shown as a conversation: {error}."])
         view.turns.append(Turn("bytes", [data[:_MOST_CHARACTERS].decode("utf-8", "replace")]))
     return view

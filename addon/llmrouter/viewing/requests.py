@@ -94,9 +94,8 @@ def _embeddings(body: Json) -> Conversation:
 
 
 def _facts(body: Json) -> list[str]:
-    facts = [f"Model: {text_of(body['model'])}" + (", streamed" if body.get("stream") is True else "")] * (
-        "model" in body
-    )
+    streamed = ", streamed" if body.get("stream") is True else ""
+    facts = [f"Model: {text_of(body.get('model')) or 'not named'}{streamed}"]
     settings = [f"{name}={_brief(body[name])}" for name in _SHOWN if body.get(name) is not None]
     facts += [", ".join(settings)] * bool(settings)
     names = [text_of(_tool_name(tool)) for tool in objects_of(body.get("tools"))]

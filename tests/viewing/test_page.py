@@ -74,6 +74,14 @@ def test_a_stream_is_shown_as_the_text_that_it_became() -> None:
     assert "cut" not in page
 
 
+def test_what_the_body_does_not_tell_of_the_usage_is_told_below_it() -> None:
+    footer = ["Usage: 5 tokens in, 6 out", "Cost: unknown, saved: unknown"]
+
+    assert "\nUsage: 5 tokens in, 6 out\nCost" in page_of(sse(delta(content="hi")), footer=footer)
+    told = page_of(sse({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}), footer=footer)
+    assert "\nUsage: 1 tokens in, 2 out\nCost" in told
+
+
 def test_half_a_stream_shows_what_there_is_and_says_that_it_is_cut() -> None:
     whole = sse(delta(content="Hel"), delta(content="lo"))
     page = page_of(whole[: whole.index(b"lo")])
@@ -95,7 +103,7 @@ def test_truncated_json_shows_what_there_is_and_says_that_it_is_cut() -> None:
 def test_responses_are_shown_whole_or_as_far_as_they_came() -> None:
     message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]}
     call = {"type": "function_call", "name": "weather", "arguments": "{}", "call_id": "c1"}
-    whole = {"object": "response", "status": "completed", "model": "m", "output": [message, call]}
+    whole: dict[str, Any] = {"object": "response", "status": "completed", "model": "m", "output": [message, call]}
     whole["usage"] = {"input_tokens": 7, "output_tokens": 2, "output_tokens_details": {"reasoning_tokens": 1}}
     begin = {"type": "response.created", "response": {"object": "response", "status": "in_progress", "output": []}}
     added = {"type": "response.output_item.added", "output_index": 0, "item": message | {"content": []}}

@@ -10,6 +10,7 @@ from mitmproxy import ctx, hooks, http
 from llmrouter.call_record import Answer
 from llmrouter.errors import Outcome
 from llmrouter.telemetry.decisions import CacheUse, Decision
+from llmrouter.viewing.usage import usage_line
 
 FIGURES = "llmrouter"
 """The name under which a flow's metadata holds what is known of its call, as plain values."""
@@ -88,6 +89,7 @@ def footer_of(flow: http.HTTPFlow) -> list[str]:
     if not isinstance(figures, dict):
         return []
     lines = [f"Answered by: {figures['answered_by']}"] if figures.get("answered_by") else []
+    lines += [line for line in [usage_line(figures)] if line]
     lines += [f"Cost: {_money(figures.get('cost_usd'))}, saved: {_money(figures.get('saved_usd'))}"]
     if "cache" in figures:
         lines.append(f"Cache: {figures['cache']}")
@@ -123,10 +125,10 @@ def _figures(decision: Decision, by: str | None, *, is_error: bool) -> Iterator[
     yield "cache", str(decision.cache)
     yield (
         "attempts",
-        [f"{one.target} {one.outcome.replace('_', ' ')}, {one.seconds:.2f} s" for one in decision.attempts],
+        [f"{one.target} {one.outcome.replace('_', ' ')}, {one.seconds:.3f} s" for one in decision.attempts],
     )
     # "failed" is what every decision says until it ends.
-    if decision.result != "failed" or is_error:
+    if decision.result != "answered" and (is_error or decision.result != "failed"):
         yield "result", decision.result
     yield "error", decision.error
 

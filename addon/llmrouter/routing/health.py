@@ -211,6 +211,7 @@ class HealthBook:
         for key, memory in self._targets.items():
             memory.breaker.adopt(by_key[key].breaker)
         names = {target.provider for target in by_key.values()}
+        self._disabled &= names
         self._providers = {
             name: rest
             for name, rest in self._providers.items()

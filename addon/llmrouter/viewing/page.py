@@ -7,6 +7,7 @@ from llmrouter.viewing.bodies import Body, read_body
 from llmrouter.viewing.conversation import Conversation, Turn
 from llmrouter.viewing.requests import request_view
 from llmrouter.viewing.shapes import as_json, object_of
+from llmrouter.viewing.usage import USAGE
 
 _MOST_CHARACTERS = 200_000
 
@@ -17,7 +18,8 @@ def page_of(data: bytes, *, path: str = "", is_request: bool = False, footer: Se
         view = Conversation("No body", notes=[] if is_request else ["Nothing of the answer is kept."])
     else:
         view = _view(data, path.partition("?")[0], is_request=is_request)
-    view.footer += footer
+    is_told = bool(view.footer)
+    view.footer += [line for line in footer if not (is_told and line.startswith(USAGE))]
     text = view.to_text()
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}\n… the rest is not shown …\n"
 

@@ -4,6 +4,9 @@ from typing import Any
 
 from llmrouter.viewing.shapes import Json, object_of
 
+USAGE = "Usage: "
+"""How the line begins."""
+
 
 def usage_line(body: Json) -> str | None:
     """The tokens in and out, None where the body does not tell them."""
@@ -25,7 +28,7 @@ def usage_line(body: Json) -> str | None:
     )
     parts = [f"{_told(given)} tokens in" + (f" ({cached:,} cached)" if cached else "")]
     parts.append(f"{_told(made)} out" + (f" ({thought:,} thinking)" if thought else ""))
-    return "Usage: " + ", ".join(parts)
+    return USAGE + ", ".join(parts)
 
 
 def _first(usage: Json, *names: str) -> int | None:

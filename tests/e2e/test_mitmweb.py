@@ -94,7 +94,7 @@ async def _flows_tell(web: Web, fake: FakeProvider) -> None:
     page = await web.page(await web.flow("first · model-of-first · 1 attempt · $0.000270"))
     assert page.startswith("Chat answer, streamed")
     assert "hello there" in page
-    assert "Cost: $0.000270" in page
+    assert "Usage: 7 tokens in, 2 out\nCost: $0.000270" in page
 
     fake.script(Status(400), Status(400))
     await web.ask("/chat/completions", CHAT | {"seed": 2})
@@ -122,6 +122,7 @@ async def _operations_tell(web: Web) -> None:
 async def _commands_work(web: Web, fake: FakeProvider) -> None:
     assert "first/model-of-first: may be asked" in "\n".join(await web.command("llmrouter.status"))
     plan = "\n".join(await web.command("llmrouter.explain", "@focus"))
+    assert "\n".join(await web.command("llmrouter.explain", "~comment failover & ~marker twisted")) == plan
     assert "Requested: gpt-4o" in plan
     assert plan.index("1.") < plan.index("first/model-of-first") < plan.index("second/model-of-second")
 

@@ -123,10 +123,11 @@ def _figures(decision: Decision, by: str | None, *, is_error: bool) -> Iterator[
     yield "cost_usd", decision.cost_usd
     yield "saved_usd", decision.saved_usd
     yield "cache", str(decision.cache)
-    yield (
-        "attempts",
-        [f"{one.target} {one.outcome.replace('_', ' ')}, {one.seconds:.3f} s" for one in decision.attempts],
-    )
+    if (usage := decision.usage) is not None:
+        told = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+        yield "usage", told | {"cached_tokens": usage.cached_tokens, "reasoning_tokens": usage.reasoning_tokens}
+    tried = decision.attempts
+    yield "attempts", [f"{one.target} {one.outcome.replace('_', ' ')}, {one.seconds:.3f} s" for one in tried]
     # "failed" is what every decision says until it ends.
     if decision.result != "answered" and (is_error or decision.result != "failed"):
         yield "result", decision.result

@@ -87,8 +87,8 @@ def test_half_a_stream_shows_what_there_is_and_says_that_it_is_cut() -> None:
     page = page_of(whole[: whole.index(b"lo")])
 
     assert "Hel" in page
-    assert "⚠ The stream is cut: it has no end." in page
-    assert "⚠ 1 events could not be read." in page
+    assert "⚠ The stream is cut: what is kept of it has no end." in page
+    assert "⚠ Events that could not be read: 1." in page
 
 
 def test_truncated_json_shows_what_there_is_and_says_that_it_is_cut() -> None:

@@ -64,9 +64,9 @@ def _read_stream(data: bytes) -> tuple[Any, tuple[str, ...]]:
     for event in events:
         reader.add(*event)
     if not reader.is_ended:
-        notes = (*notes, "The stream is cut: it has no end.")
+        notes = (*notes, "The stream is cut: what is kept of it has no end.")
     if reader.unread:
-        notes = (*notes, f"{reader.unread:,} events could not be read.")
+        notes = (*notes, f"Events that could not be read: {reader.unread:,}.")
     return reader.body(), notes
 
 

@@ -185,6 +185,36 @@ def test_a_target_is_available_when_both_its_rest_and_its_breaker_allow() -> Non
     assert book.available_at(TARGET, 0) == 50
 
 
+def test_who_is_reset_may_be_asked_at_once() -> None:
+    book = HealthBook()
+    for _ in range(2):
+        record(book, Outcome.SERVER_ERROR)
+    record(book, Outcome.RATE_LIMITED, wait_s=60)
+    book.record(SIBLING, Outcome.UNAUTHORIZED, None, None, 0.0)
+    book.record(STRANGER, Outcome.RATE_LIMITED, 60, None, 0.0)
+
+    book.reset([TARGET])
+
+    assert book.available_at(TARGET, 0.0) == 0.0
+    assert book.breaker(TARGET).state(0.0) is BreakerState.CLOSED
+    assert book.resting(STRANGER, 0.0) is not None
+
+
+def test_a_disabled_provider_rests_until_it_is_enabled_whatever_happens_meanwhile() -> None:
+    book = HealthBook()
+    book.disable("one")
+
+    book.reset([TARGET])
+    book.reload([TARGET, STRANGER])
+    book.record(TARGET, Outcome.SUCCESS, None, None, 0.0)
+
+    assert book.resting(SIBLING, 1e9) == Resting(math.inf, "disabled by the owner")
+    assert book.has_resting_providers(1e9)
+    assert book.resting(STRANGER, 0.0) is None
+    book.enable("one")
+    assert book.resting(TARGET, 0.0) is None
+
+
 def test_how_fast_and_how_often_is_known_by_observations_that_lose_half_their_weight_in_ten_minutes() -> None:
     book = HealthBook()
     book.record(TARGET, Outcome.SUCCESS, None, Answered(1.0, 3.0, 100, is_stream=True), 0)

@@ -13,7 +13,6 @@ import click
 
 from llmrouter.brands import BRANDS
 from llmrouter.calls import Call, Caller, Preferences
-from llmrouter.cli.plan_view import PlanView, to_record
 from llmrouter.clock import Clock
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
@@ -36,6 +35,7 @@ from llmrouter.sqlite_files import path_of
 from llmrouter.storage.health_records import HealthRecords
 from llmrouter.storage.ledger import Ledger
 from llmrouter.targets import Target
+from llmrouter.viewing.plan_view import PlanView, to_record
 
 _PING = '[{"role": "user", "content": "ping"}]'
 

@@ -28,6 +28,7 @@ from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.dispatch import IndexedDispatch
 from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.proxy.incoming import is_call, is_websocket, path_of
+from llmrouter.proxy.inspection import Inspection
 from llmrouter.proxy.listening import is_api_port, listen
 from llmrouter.proxy.options import add_options
 from llmrouter.proxy.results import put_gone, put_result
@@ -54,7 +55,7 @@ class LLMRouter:
         self._watcher: asyncio.Task[None] | None = None
         self._dispatch: IndexedDispatch | None = None
         self._is_refused = False
-        self.addons = [RouterCommands(lambda: self._runtime)]
+        self.addons = [RouterCommands(lambda: self._runtime), Inspection(lambda: self._runtime)]
 
     @property
     def _hosts(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from mitmproxy import http
 from llmrouter import surfaces
 from llmrouter.calls import Call, JsonObject, Preferences
 from llmrouter.operations import Operation, Result
+from llmrouter.proxy.call_notes import expect_calls
 from llmrouter.proxy.exchange import Exchange
 from llmrouter.proxy.incoming import is_call, read_call, read_operation
 from llmrouter.proxy.runtime import Runtime
@@ -25,6 +26,7 @@ def asked(flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime, body: bytes
     """What answers a request, None where it is to be passed through; raises `InvalidRequest`."""
     if is_call(flow.request):
         return _call(read_call(flow, exchange, body, runtime.default_model), runtime)
+    expect_calls(flow)
     return _operation(read_operation(flow, exchange, body), runtime)
 
 

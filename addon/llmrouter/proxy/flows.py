@@ -12,11 +12,9 @@ from urllib.parse import urlsplit
 from mitmproxy import http
 from mitmproxy.net.http import status_codes, url
 
-from llmrouter.call_record import Answer
 from llmrouter.errors import InvalidRequest, RequestTooLarge, RouterError, UnsupportedEncoding
 from llmrouter.operations import Result
 from llmrouter.providers.wire import UpstreamRequest
-from llmrouter.telemetry.decisions import CacheUse
 
 REDACTED = "[redacted by llmrouter]"
 ROUTER_HEADER_PREFIX = "x-llmrouter-"
@@ -125,23 +123,6 @@ class _Place(NamedTuple):
 def _place_of(address: str) -> _Place:
     scheme, host, port, path = url.parse(address)
     return _Place(scheme, host.decode("idna"), port, path, urlsplit(address).netloc.encode())
-
-
-_WITHOUT_PROVIDER = {CacheUse.HIT: "from the cache", CacheUse.SHARED: "shared with an identical request"}
-
-
-def comment_on(answer: Answer) -> str:
-    """One line on who answered, in how many attempts, for how much."""
-    decision = answer.decision
-    attempts = len(decision.attempts)
-    parts = [_WITHOUT_PROVIDER.get(decision.cache) or f"{attempts} attempt" + ("" if attempts == 1 else "s")]
-    if answer.target is not None:
-        parts.insert(0, f"{answer.target.provider} · {answer.target.model}")
-    if decision.cost_usd is not None:
-        parts.append(f"${decision.cost_usd:.6f}")
-    if decision.result != "answered":
-        parts.append(decision.result.replace("_", " "))
-    return " · ".join(parts)
 
 
 def decoded_body(request: http.Request, limit_bytes: int) -> bytes:

@@ -50,6 +50,13 @@ def read_operation(flow: http.HTTPFlow, exchange: Exchange, body: bytes) -> Oper
     return Operation(_new_id(), request.method, path_of(request), query, body, caller, preferences)
 
 
+def read_recorded(request: http.Request, default_model: str) -> Call:
+    """The call of a recorded request of a client, of whom nothing is known; raises `InvalidRequest`."""
+    body = request.get_content(strict=False) or b""
+    endpoint = _ENDPOINTS[path_of(request)]
+    return endpoint.parse(body, default_model, id=_new_id(), caller=Caller(), preferences=Preferences())
+
+
 def is_call(request: http.Request) -> bool:
     """Whether this is one call of a model, and no operation on what is kept."""
     return request.method == "POST" and path_of(request) in _ENDPOINTS

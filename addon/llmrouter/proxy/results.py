@@ -7,7 +7,9 @@ from mitmproxy import ctx, http
 from llmrouter.call_record import Answer
 from llmrouter.operations import Result
 from llmrouter.proxy import flows
+from llmrouter.proxy.call_notes import note
 from llmrouter.proxy.exchange import Exchange, StreamBody
+from llmrouter.proxy.sending_again import keep_asked
 
 # nginx's code for a client that closed its request; nobody receives it, it stands in the recorded flow.
 _CLIENT_GONE_STATUS = 499
@@ -19,6 +21,8 @@ async def put_result(flow: http.HTTPFlow, exchange: Exchange, result: Result) ->
         flow.response = flows.make_response(result.status, result.headers, result.body)
     else:
         await _start_stream(flow, exchange, exchange.body, result)
+    if flow.request.method == "POST":
+        keep_asked(flow)
     if result.answer is not None:
         _show(flow, exchange, result.answer)
 
@@ -33,8 +37,9 @@ def _show(flow: http.HTTPFlow, exchange: Exchange, answer: Answer) -> None:
     """What the record tells of a call: what was sent, and who answered."""
     if answer.request is not None:
         flows.show_upstream_request(flow, answer.request)
-    flow.comment = flows.comment_on(answer)
-    exchange.when_done = lambda: setattr(flow, "comment", flows.comment_on(answer))
+    note(flow, answer)
+    # What a stream took is known at its end.
+    exchange.when_done = lambda: note(flow, answer)
 
 
 async def _start_stream(flow: http.HTTPFlow, exchange: Exchange, body: StreamBody, result: Result) -> None:

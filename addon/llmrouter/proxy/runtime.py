@@ -28,6 +28,7 @@ from llmrouter.endpoints import models
 from llmrouter.gateway import Gateway
 from llmrouter.ledger_in_force import open_ledger
 from llmrouter.providers.formats import WIRE_FORMATS
+from llmrouter.proxy.call_notes import note_ended
 from llmrouter.proxy.observing import Observing
 from llmrouter.routing.allowances import limits_of
 from llmrouter.routing.catalog import Catalogue, build_targets
@@ -111,7 +112,7 @@ class Runtime:
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
         self._remember(catalogue.targets)
         self._calls = open_ledger(self.settings.storage, environ, Path.cwd(), self._clock)
-        told = (self._keep_counts, *([] if self._calls is None else [self._calls]))
+        told = (self._keep_counts, note_ended, *([] if self._calls is None else [self._calls]))
         self._observing = Observing(told, self._uptime_s, self._standings, may_print=may_print)
         self.gateway.observers = self._observing.take(self.settings, self._own_sinks.sinks)
         self.pages = Pages(self._observing.sources(config, self._clock.wall))

@@ -65,6 +65,7 @@ class HealthBook:
     _targets: dict[str, Condition] = field(default_factory=dict)
     _providers: dict[str, Resting] = field(default_factory=dict)
     _current: dict[str, Target] = field(default_factory=dict)
+    _disabled: set[str] = field(default_factory=set)
 
     def breaker(self, target: Target) -> Breaker:
         """The target's breaker."""
@@ -165,6 +166,25 @@ class HealthBook:
         if memory is not None:
             memory.breaker.let_probe(now)
 
+    def reset(self, targets: Iterable[Target]) -> None:
+        """Closes the breakers of targets and ends their rests and their providers'; who is disabled stays so."""
+        for target in targets:
+            if (memory := self._targets.get(target.key)) is not None:
+                memory.breaker.reset()
+                memory.resting, memory.next_limit_rest_s = None, _FIRST_REST_S
+            if target.provider not in self._disabled:
+                self._providers.pop(target.provider, None)
+
+    def disable(self, provider: str) -> None:
+        """Lets a provider rest until `enable`, also where the settings change."""
+        self._disabled.add(provider)
+        self._providers[provider] = Resting(math.inf, "disabled by the owner")
+
+    def enable(self, provider: str) -> None:
+        """Ends what `disable` began; the provider's other rests end with it."""
+        self._disabled.discard(provider)
+        self._providers.pop(provider, None)
+
     def snapshot(self, now: float) -> list[tuple[str, dict[str, Any]]]:
         """What is worth to be known after a restart, by the keys of targets, as plain JSON values; mocks are not.
 
@@ -193,8 +213,11 @@ class HealthBook:
         for key, memory in self._targets.items():
             memory.breaker.adopt(by_key[key].breaker)
         names = {target.provider for target in by_key.values()}
+        self._disabled &= names
         self._providers = {
-            name: rest for name, rest in self._providers.items() if name in names and rest.until < math.inf
+            name: rest
+            for name, rest in self._providers.items()
+            if name in names and (rest.until < math.inf or name in self._disabled)
         }
 
     def _rest(

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmrouter.calls import Call
-from llmrouter.cli.reasons_in import why_in
 from llmrouter.routing.plan import Plan, Router
 from llmrouter.routing.policies import Candidate
 from llmrouter.routing.price_sheets import PriceSheet
 from llmrouter.targets import Target
+from llmrouter.viewing.reasons_in import why_in
 
 type Left = tuple[int | None, int | None]
 """How many requests and tokens are left of a target's limits, None without a limit."""

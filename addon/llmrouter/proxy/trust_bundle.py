@@ -72,6 +72,11 @@ def _certificates(pem: bytes) -> Iterator[x509.Certificate]:
     """All that can be read: among old roots are some that break today's rules, which the library warns of."""
     begin = b"-----BEGIN CERTIFICATE-----"
     for block in pem.split(begin)[1:]:
-        with suppress(ValueError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield x509.load_pem_x509_certificate(begin + block)
+        with suppress(ValueError):
+            yield _certificate(begin + block)
+
+
+def _certificate(pem: bytes) -> x509.Certificate:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return x509.load_pem_x509_certificate(pem)

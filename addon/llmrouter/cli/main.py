@@ -9,8 +9,8 @@ from llmrouter import __version__
 
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Run": ("serve", "run", "env"),
-    "Look": ("explain", "providers", "prices"),
-    "Look after": ("config", "cache"),
+    "Look": ("doctor", "explain", "providers", "prices"),
+    "Look after": ("config", "ca", "cache"),
 }
 """The commands by what they are for; each is the object of its own name in its own module."""
 

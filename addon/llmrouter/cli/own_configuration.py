@@ -8,7 +8,7 @@ import click
 
 from llmrouter.brands import BRANDS
 from llmrouter.discovery.unconfigured import settings_at_start
-from llmrouter.settings.loader import SettingsError, load_settings
+from llmrouter.settings.loader import load_settings
 from llmrouter.settings.location import REPOSITORY, find_config
 from llmrouter.settings.model import Settings
 
@@ -52,6 +52,6 @@ def settings_of(choice: Choice, environ: Mapping[str, str]) -> Settings:
     return settings_at_start(environ)[0].settings if choice.file is None else load_settings(choice.file, BRANDS)
 
 
-def fail(error: SettingsError | str) -> click.ClickException:
+def fail(error: Exception | str) -> click.ClickException:
     """An error to raise, so that the command ends with one line and exit code 1."""
     return click.ClickException(str(error))

@@ -6,6 +6,7 @@ The files are those that mitmproxy reads from its `confdir` (mitmproxy/certs.py,
 import fcntl
 import ipaddress
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -51,6 +52,25 @@ class CaResult:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class CaFacts:
+    """A CA that was looked at: `allowed` are the DNS names that it may sign for, None for all of them.
+
+    `doubts` say why clients will refuse what it signs, `mode` are the permissions of the file with its key.
+    """
+
+    cert: x509.Certificate
+    is_ours: bool
+    allowed: tuple[str, ...] | None
+    doubts: tuple[str, ...]
+    mode: int
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, as other programs show it."""
+        return self.cert.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
 def ensure_ca(directory: Path, hosts: Sequence[str], now: datetime) -> CaResult:
     """Makes the CA where there is none, renews our own where hosts or time ask for it, and never touches another's.
 
@@ -66,6 +86,33 @@ def ensure_ca(directory: Path, hosts: Sequence[str], now: datetime) -> CaResult:
     except OSError as error:
         raise CaError(f"{directory} cannot be used as the CA's folder: {error}") from error
     return result
+
+
+def look_at_ca(directory: Path, hosts: Sequence[str], now: datetime) -> CaFacts:
+    """What lies there, which is not touched; raises `CaError` where there is no CA or it cannot be read."""
+    file = directory / KEY_AND_CERT
+    if not file.exists():
+        raise CaError(f"There is no CA in {directory} yet.")
+    cert = _read(file)
+    permitted = _subtrees(cert).permitted
+    allowed = None if permitted is None else tuple(sorted(permitted))
+    return CaFacts(cert, _is_ours(cert), allowed, tuple(_doubts(cert, hosts, now)), stat.S_IMODE(file.stat().st_mode))
+
+
+def rotate_ca(directory: Path, hosts: Sequence[str], now: datetime) -> CaResult:
+    """Makes our CA anew, with another key; raises `CaError` where the CA is the user's, which is never touched."""
+    names = sorted(set(hosts))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with _alone_in(directory):
+            file = directory / KEY_AND_CERT
+            if os.path.lexists(file) and not _is_ours(_read(file)):
+                raise CaError(f"{file} is a CA that you put there, so it is left as it is.")
+            _make(directory, names, now)
+            write_bundle(directory)
+    except OSError as error:
+        raise CaError(f"{directory} cannot be used as the CA's folder: {error}") from error
+    return CaResult(directory / CERT, "made", f"Made a new CA for {', '.join(names)} alone.")
 
 
 @contextmanager

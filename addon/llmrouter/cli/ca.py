@@ -19,7 +19,7 @@ from llmrouter.cli.own_configuration import (
     settings_of,
 )
 from llmrouter.cli.shells import program
-from llmrouter.cli.system_store import Command, SystemStore, as_root, run_all, system_store
+from llmrouter.cli.system_store import Command, SystemStore, as_root, java_leftover, run_all, system_store
 from llmrouter.proxy.certificate_authority import CaError, CaFacts, look_at_ca, rotate_ca
 from llmrouter.proxy.trust_bundle import CERT, roots_file
 from llmrouter.settings.loader import SettingsError
@@ -87,7 +87,7 @@ def uninstall(certs: Path, yes: bool) -> None:
     """Takes the CA out of the system's trust store; its files stay."""
     certs = certs.expanduser().resolve()
     store = _store(certs)
-    _do(f"To take the CA out of {store.name}:", as_root(store.uninstall), yes)
+    _do(f"To take the CA out of {store.name}:", as_root((*store.uninstall, *java_leftover())), yes)
     click.echo(f"The CA is no longer in {store.name}. Its files are in {certs}.")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 type Command = tuple[str, ...]
 
 _DEBIAN_FILE = "/usr/local/share/ca-certificates/llmrouter.crt"
+_DEBIANS_JAVA = "/etc/ssl/certs/java/cacerts"
 _KEYCHAIN = "/Library/Keychains/System.keychain"
 
 
@@ -49,6 +50,15 @@ def system_store(
             (("trust", "anchor", "--remove", cert),),
         )
     return None
+
+
+def java_leftover(which: Callable[[str], str | None] = shutil.which) -> tuple[Command, ...]:
+    """What takes the CA out of Debian's Java, whose copy update-ca-certificates leaves; nothing where it has none."""
+    if not (which("keytool") and Path(_DEBIANS_JAVA).is_file()):
+        return ()
+    place: Command = ("-alias", "debian:llmrouter.pem", "-keystore", _DEBIANS_JAVA, "-storepass", "changeit")
+    listed = subprocess.run(("keytool", "-list", *place), capture_output=True, check=False)
+    return () if listed.returncode else (("keytool", "-delete", *place),)
 
 
 def as_root(commands: tuple[Command, ...]) -> tuple[Command, ...]:

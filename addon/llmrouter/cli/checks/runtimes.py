@@ -20,11 +20,12 @@ from pathlib import Path
 from llmrouter.cli.checks.finding import Finding, ok, warning
 
 _LIMIT_S = 20.0
-_PYTHON = """
+PYTHON_TRIAL = """
 import socket, ssl, sys
 with socket.create_connection(("127.0.0.1", int(sys.argv[2])), timeout=10) as plain:
     ssl.create_default_context().wrap_socket(plain, server_hostname=sys.argv[1]).close()
 """
+"""What Python runs; the others' do the same."""
 _NODE = """
 const tls = require("node:tls");
 const [host, port] = process.argv.slice(-2);
@@ -61,7 +62,7 @@ class Runtime:
 
 def runtimes_here() -> list[Runtime]:
     """Those on the path; the router's own Python stands for others where there is none."""
-    found = [Runtime("Python", (shutil.which("python3") or sys.executable,), "trial.py", _PYTHON)]
+    found = [Runtime("Python", (shutil.which("python3") or sys.executable,), "trial.py", PYTHON_TRIAL)]
     if node := shutil.which("node"):
         found.append(Runtime("Node.js", (node,), "trial.cjs", _NODE))
     if bun := shutil.which("bun"):

@@ -9,8 +9,8 @@ from llmrouter import __version__
 
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Run": ("serve", "run", "env"),
-    "Look": ("doctor", "explain", "providers", "prices"),
-    "Look after": ("config", "ca", "cache"),
+    "Look": ("doctor", "explain", "providers", "models", "prices"),
+    "Look after": ("config", "ca", "cache", "completion"),
 }
 """The commands by what they are for; each is the object of its own name in its own module."""
 
@@ -32,7 +32,7 @@ class _Sections(click.Group):
         for section, names in _SECTIONS.items():
             commands = [(name, self.get_command(ctx, name)) for name in names]
             with formatter.section(section):
-                formatter.write_dl([(name, command.get_short_help_str(90)) for name, command in commands if command])
+                formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in commands if command])
 
 
 @click.group(cls=_Sections, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

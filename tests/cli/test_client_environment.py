@@ -1,13 +1,17 @@
 """What is set for apps, and how each shell reads it."""
 
+import os
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from llmrouter.cli.client_environment import Ports, client_environment, no_proxy
 from llmrouter.cli.shells import Shell, lines_for
+from llmrouter.proxy.certificate_authority import ensure_ca
+from llmrouter.proxy.trust_bundle import CERT
 
 HOSTS = ("api.openai.com",)
 OURS = "localhost,127.0.0.1,::1"
@@ -38,6 +42,19 @@ def test_what_replaces_the_roots_gets_them_and_what_adds_does_not(tmp_path: Path
     assert {told[name] for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")} == {bundle}
     assert {told[name] for name in ("NODE_EXTRA_CA_CERTS", "DENO_CERT")} == {ca}
     assert told["OPENAI_BASE_URL"] == told["OPENAI_API_BASE"] == "http://127.0.0.1:8000/v1"
+
+
+def test_a_ca_of_the_users_company_stays_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Node.js has one variable for such; ours takes its place, and holds both."""
+    (tmp_path / "company.pem").write_bytes(b"ca of a company")
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(tmp_path / "company.pem"))
+    ensure_ca(tmp_path / "certs", HOSTS, datetime.now(UTC))
+    told = client_environment(Ports(1, 2), tmp_path / "certs", HOSTS, os.environ)
+    content = Path(told["NODE_EXTRA_CA_CERTS"]).read_bytes()
+
+    assert b"ca of a company\n-----BEGIN" in content
+    assert (tmp_path / "certs" / CERT).read_bytes() in content
+    assert client_environment(Ports(1, 2), tmp_path / "certs", HOSTS, told) == told
 
 
 def test_options_of_java_are_kept_and_not_doubled(tmp_path: Path) -> None:

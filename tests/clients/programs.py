@@ -1,5 +1,6 @@
 """Programs that know nothing of the router, and what they are started with; which of them are here is found out."""
 
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ def installed() -> list[Program]:
             for name in ("requests", "httpx", "aiohttp", "urllib")
         ),
     ]
+    programs += _older_pythons()
     if node:
         programs += [
             Program("Node.js fetch", (node, str(_HERE / "fetch.mjs"))),
@@ -56,6 +58,14 @@ def installed() -> list[Program]:
     if deno := _find("deno"):
         programs.append(Program("Deno", (deno, "run", "--allow-net", "--allow-env", str(_HERE / "fetch.mjs"))))
     return programs
+
+
+def _older_pythons() -> list[Program]:
+    """Environments with other versions of openai-python, which `scripts/try_clients` makes."""
+    folder = os.environ.get("LLMROUTER_MORE_PYTHONS")
+    pythons = sorted(Path(folder).glob("openai-*/bin/python")) if folder else []
+    apps = {python: "openai_0_28.py" if "openai-0." in str(python) else "openai_sdk.py" for python in pythons}
+    return [Program(python.parts[-3], (str(python), str(_HERE / app))) for python, app in apps.items()]
 
 
 def _find(name: str) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmrouter.proxy.trust_bundle import BUNDLE, CERT, JAVA_PASSWORD, JAVA_STORE
+from llmrouter.proxy.trust_bundle import ADDING, BUNDLE, CERT, JAVA_PASSWORD, JAVA_STORE
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _TO_PROXY = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "GLOBAL_AGENT_HTTP_PROXY")
@@ -23,7 +23,6 @@ _REPLACING = (
     "CODEX_CA_CERTIFICATE",
 )
 """Each of them replaces its program's trust store, so it gets the roots and our CA."""
-_ADDING = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")
 _TO_API = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
 _JAVA = "JAVA_TOOL_OPTIONS"
 
@@ -49,7 +48,7 @@ def client_environment(ports: Ports, certs: Path, hosts: Iterable[str], environ:
         **dict.fromkeys(_TO_PROXY, proxy),
         **dict.fromkeys(("NO_PROXY", "no_proxy"), direct),
         **dict.fromkeys(_REPLACING, str(certs / BUNDLE)),
-        **dict.fromkeys(_ADDING, str(certs / CERT)),
+        **{name: _added(environ.get(name), certs) for name in ADDING},
         "NODE_USE_ENV_PROXY": "1",
         **dict.fromkeys(_TO_API, api),
         _JAVA: _java_options(environ.get(_JAVA, ""), ports.proxy, certs),
@@ -61,6 +60,12 @@ def no_proxy(told: str, hosts: Iterable[str]) -> str:
     names = [entry.strip() for entry in told.split(",") if entry.strip()]
     kept = [name for name in names if not any(_covers(name, host) for host in hosts)]
     return ",".join(dict.fromkeys([*kept, *_LOOPBACK]))
+
+
+def _added(told: str | None, certs: Path) -> str:
+    """Our CA alone; the bundle, which holds it, where the user lets programs trust something else, too."""
+    is_theirs = bool(told) and Path(str(told)).parent != certs
+    return str(certs / (BUNDLE if is_theirs or told == str(certs / BUNDLE) else CERT))
 
 
 def _covers(entry: str, host: str) -> bool:

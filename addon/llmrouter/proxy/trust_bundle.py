@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import os
 import ssl
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from llmrouter.proxy.whole_files import write_if_changed
 
 CERT = "mitmproxy-ca-cert.pem"
 BUNDLE = "ca-bundle.pem"
+ADDING = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")
+"""The variables with which programs trust more than their own roots."""
 JAVA_STORE = "ca-bundle.p12"
 JAVA_PASSWORD = "changeit"
 """The one that Java's own store has; it protects nothing, for the store holds no key."""
@@ -37,9 +40,17 @@ _SYSTEM_ROOTS = (
 
 def write_bundle(directory: Path) -> Path:
     """Brings the bundle up to date with the roots and with the CA's certificate; raises `OSError`."""
-    content = roots_file(directory).read_bytes().rstrip() + b"\n" + (directory / CERT).read_bytes()
+    files = dict.fromkeys([roots_file(directory).resolve(), *_added(directory)])
+    content = b"".join(file.read_bytes().rstrip() + b"\n" for file in files) + (directory / CERT).read_bytes()
     write_if_changed(directory / BUNDLE, content)
     return directory / BUNDLE
+
+
+def _added(directory: Path) -> Iterator[Path]:
+    """What the user lets programs trust beside the roots, such as a company's CA, and is no file of ours."""
+    for file in (Path(os.environ[name]).resolve() for name in ADDING if os.environ.get(name)):
+        if file.is_file() and file.parent != directory.resolve():
+            yield file
 
 
 def write_java_store(directory: Path) -> Path:

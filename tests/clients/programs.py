@@ -11,21 +11,23 @@ _HERE = Path(__file__).resolve().parent
 _NPM = _HERE.parent / "npm"
 _URL = "https://api.openai.com/v1/chat/completions"
 _ASKED = '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"ping"}]}'
+_MORE = "LLMROUTER_MORE_CLIENTS"
+"""Names the folder of what `scripts/try_clients` installs; there slow programs are tried, too."""
 BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
 
 
 @dataclass(frozen=True)
 class Program:
-    """`ignores_proxy` tells that only a base URL brings it to the router; the others are tried without one, too."""
+    """`reads_base_url` tells that it would come to the API port by itself, so that it is tried at the proxy, too."""
 
     name: str
     command: tuple[str, ...]
-    ignores_proxy: bool = False
+    reads_base_url: bool = False
 
     def environments(self, told: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """The environments to try it with, by what they are."""
         found = {"all": dict(told)}
-        if not self.ignores_proxy:
+        if self.reads_base_url:
             found["no base URL"] = {name: value for name, value in told.items() if name not in BASE_URLS}
         return found
 
@@ -34,7 +36,7 @@ def installed() -> list[Program]:
     """Those whose runtime is here: beside this Python, or on the path."""
     python, node = sys.executable, _find("node")
     programs = [
-        Program("openai-python", (python, str(_HERE / "openai_sdk.py"))),
+        Program("openai-python", (python, str(_HERE / "openai_sdk.py")), reads_base_url=True),
         *(
             Program(name, (python, str(_HERE / "bare_http.py"), name))
             for name in ("requests", "httpx", "aiohttp", "urllib")
@@ -45,13 +47,14 @@ def installed() -> list[Program]:
         programs += [
             Program("Node.js fetch", (node, str(_HERE / "fetch.mjs"))),
             Program("Node.js https", (node, str(_HERE / "https.mjs"))),
-            Program("openai-node", (node, str(_NPM / "openai_app.mjs"))),
+            Program("openai-node", (node, str(_NPM / "openai_app.mjs")), reads_base_url=True),
         ]
     if curl := _find("curl"):
         programs.append(Program("curl", (curl, "-sS", "--json", _ASKED, _URL)))
     if java := _find("java"):
         programs.append(Program("Java", (java, str(_HERE / "Fetch.java"))))
-    if go := _find("go"):
+    # It compiles for ten seconds.
+    if (go := _find("go")) and _MORE in os.environ:
         programs.append(Program("Go", (go, "run", str(_HERE / "fetch.go"))))
     if bun := _find("bun"):
         programs.append(Program("Bun", (bun, "run", str(_HERE / "fetch.mjs"))))
@@ -62,10 +65,12 @@ def installed() -> list[Program]:
 
 def _older_pythons() -> list[Program]:
     """Environments with other versions of openai-python, which `scripts/try_clients` makes."""
-    folder = os.environ.get("LLMROUTER_MORE_PYTHONS")
+    folder = os.environ.get(_MORE)
     pythons = sorted(Path(folder).glob("openai-*/bin/python")) if folder else []
     apps = {python: "openai_0_28.py" if "openai-0." in str(python) else "openai_sdk.py" for python in pythons}
-    return [Program(python.parts[-3], (str(python), str(_HERE / app))) for python, app in apps.items()]
+    return [
+        Program(python.parts[-3], (str(python), str(_HERE / app)), reads_base_url=True) for python, app in apps.items()
+    ]
 
 
 def _find(name: str) -> str | None:

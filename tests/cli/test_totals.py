@@ -21,17 +21,25 @@ def test_decisions_are_summed() -> None:
 
 
 def test_what_others_used_before_is_not_this_run() -> None:
-    before = totals_of_status({"requests": 5, "cost_usd": 1.0, "saved_usd": 1.5, "by_provider": {"a": 5}})
-    told = {"requests": 7, "cost_usd": 1.25, "saved_usd": 2.0, "by_provider": {"a": {"requests": 5}, "b": 2}}
+    early = {"requests": 5, "cost_usd": 1.0, "saved_usd": 1.5, "by_provider": {"a": {"answered": 5}}}
+    before = totals_of_status({"totals": early})
+    told = {
+        "requests": 7,
+        "cost_usd": 1.25,
+        "saved_usd": 2.0,
+        "unpriced": 1,
+        "by_provider": {"a": {"answered": 5}, "b": {"answered": 2}},
+    }
     after = totals_of_status({"totals": told})
 
     assert before is not None
     assert after is not None
-    assert after.since(before) == Totals(2, 0.25, 0.5, 0, {"b": 2})
+    assert after.since(before) == Totals(2, 0.25, 0.5, 1, {"b": 2})
 
 
 def test_a_router_that_tells_nothing() -> None:
     assert totals_of_status({}) is None
+    assert totals_of_status({"totals": {"requests": "many"}}) is None
     assert "does not tell" in sentence(None)
     assert sentence(Totals()) == "llmrouter: no request came through the router."
     assert "cost not known, saving not known" in sentence(Totals(1, 0.0, None, 1))

@@ -32,12 +32,13 @@ class Totals:
 
 def totals_of_status(told: Mapping[str, Any]) -> Totals | None:
     """From a router's own page; None where it does not hold them."""
-    inner = told.get("totals")
-    sums = inner if isinstance(inner, Mapping) else told
+    sums = told.get("totals")
+    if not isinstance(sums, Mapping):
+        return None
     requests, cost = sums.get("requests"), sums.get("cost_usd")
     if not isinstance(requests, int) or not isinstance(cost, int | float):
         return None
-    saved, unknown = sums.get("saved_usd"), sums.get("unknown_cost")
+    saved, unknown = sums.get("saved_usd"), sums.get("unpriced")
     providers = sums.get("by_provider")
     return Totals(
         requests,
@@ -49,7 +50,7 @@ def totals_of_status(told: Mapping[str, Any]) -> Totals | None:
 
 
 def _count(row: Any) -> int:
-    count = row.get("requests", 0) if isinstance(row, Mapping) else row
+    count = row.get("answered", 0) if isinstance(row, Mapping) else row
     return count if isinstance(count, int) else 0
 
 

@@ -156,6 +156,31 @@ async def test_signals_go_to_the_app(router: RouterProcess, number: int) -> None
     assert process.returncode == 128 + number, errors
 
 
+async def test_ctrl_c_reaches_the_app_once(router: RouterProcess) -> None:
+    """The terminal sends it to both, and the app decides what becomes of it."""
+    # Python goes on sleeping after a signal that is handled.
+    app = (
+        "import signal, time; taken = []; signal.signal(signal.SIGINT, lambda *_: taken.append(1))\n"
+        "print('ready', flush=True); time.sleep(1); print('times', len(taken)); raise SystemExit(5)"
+    )
+    script = str(REPOSITORY / "tests" / "e2e" / "at_terminal.py")
+    command = [
+        sys.executable,
+        script,
+        *LLMROUTER,
+        "run",
+        *map(str, options_of(router)),
+        "--",
+        sys.executable,
+        "-c",
+        app,
+    ]
+    done = await asyncio.to_thread(subprocess.run, command, env=environ(), capture_output=True, text=True, timeout=60)
+
+    assert "times 1" in done.stdout
+    assert done.returncode == 5
+
+
 async def test_commands_that_cannot_be_run(router: RouterProcess, folder: Path) -> None:
     """As a shell has it: 127 and 126."""
     (folder / "text").write_text("no program")

@@ -32,7 +32,7 @@ def test_the_demo() -> None:
 
 @pytest.mark.parametrize("web", [False, True])
 async def test_serve_without_configuration(tmp_path: Path, web: bool) -> None:
-    """With neither configuration nor keys it echoes, says so, and prints the lines to paste."""
+    """With neither configuration nor keys it echoes, says so, and prints what to do next."""
     port, api_port = free_port(), free_port()
     keys = ("_KEY", "_TOKEN", "_PROXY", "_proxy", "LLMROUTER")
     environ = {name: value for name, value in os.environ.items() if not any(key in name for key in keys)}
@@ -60,5 +60,6 @@ async def test_serve_without_configuration(tmp_path: Path, web: bool) -> None:
     assert reply.json()["choices"][0]["message"]["content"] == "ping"
     printed = "\n".join(router.log)
     assert "running config/demo.yaml" in printed
-    assert f"export HTTPS_PROXY=http://127.0.0.1:{port}" in printed
+    assert f"run --port {port} --api-port {api_port} -- python app.py" in printed
+    assert f"env --port {port} --api-port {api_port}" in printed
     assert f"export OPENAI_BASE_URL=http://127.0.0.1:{api_port}/v1" in printed

@@ -82,13 +82,13 @@ class FakeProvider:
     """
 
     def __init__(
-        self, *behaviours: Behaviour, default: Behaviour | None = None, tls: ssl.SSLContext | None = None
+        self, *behaviours: Behaviour, default: Behaviour | None = None, tls: ssl.SSLContext | None = None, port: int = 0
     ) -> None:
         self.requests: list[Seen] = []
         self.connections = 0
         self.client_left = asyncio.Event()
         self.default: Behaviour = default or Answer("hello there")
-        self.port = 0
+        self.port = port
         self._script = deque(behaviours)
         self._tls = tls
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -110,7 +110,7 @@ class FakeProvider:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, ssl=self._tls)
+        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from mitmproxy.certs import CertStore
 
-from llmrouter.proxy.certificate_authority import BUNDLE, CERT, KEY_AND_CERT, CaError, ensure_ca
+from llmrouter.proxy.certificate_authority import KEY_AND_CERT, CaError, ensure_ca
+from llmrouter.proxy.trust_bundle import BUNDLE, CERT
 
 HOST = "api.openai.com"
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -14,15 +14,13 @@ from llmrouter.brands import BRANDS
 from llmrouter.caching.entries import decode
 from llmrouter.caching.opening import NoStore, open_unguarded
 from llmrouter.caching.stores import Selection, Store
+from llmrouter.cli.own_configuration import config_option, json_option
 from llmrouter.cli.priming import prime
 from llmrouter.clock import Clock
 from llmrouter.settings.loader import SettingsError, load_settings
 from llmrouter.settings.location import find_config
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_config_option = click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="The configuration file."
-)
 
 
 @click.group()
@@ -44,8 +42,8 @@ class _Age(click.ParamType[float]):
 
 
 @cache.command()
-@_config_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@config_option
+@json_option
 def stats(config_file: Path | None, as_json: bool) -> None:
     """Prints how much is kept, and of which providers."""
 
@@ -63,22 +61,26 @@ def stats(config_file: Path | None, as_json: bool) -> None:
 
 
 @cache.command()
-@_config_option
+@config_option
 @click.option("--provider", help="Only answers of this provider.")
 @click.option("--model", help="Only answers of this model, as the provider calls it.")
 @click.option("--older-than", "age_s", type=_Age(), help="Only answers older than this, such as 30m, 12h or 7d.")
-def clear(config_file: Path | None, provider: str | None, model: str | None, age_s: float | None) -> None:
+@json_option
+def clear(
+    config_file: Path | None, provider: str | None, model: str | None, age_s: float | None, as_json: bool
+) -> None:
     """Forgets answers: all of them, or those that are selected."""
     before = None if age_s is None else Clock().wall() - age_s
 
     async def forget(store: Store) -> None:
-        click.echo(f"{await store.clear(Selection(provider, model, before))} answers were forgotten.")
+        forgotten = await store.clear(Selection(provider, model, before))
+        click.echo(json.dumps({"forgotten": forgotten}) if as_json else f"{forgotten} answers were forgotten.")
 
     _with_store(config_file, forget)
 
 
 @cache.command()
-@_config_option
+@config_option
 @click.argument("file", type=click.File("w"), default="-")
 def export(config_file: Path | None, file: Any) -> None:
     """Writes all answers as lines of JSON to FILE, or prints them; what was asked is not kept, so not in them."""

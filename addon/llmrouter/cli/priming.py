@@ -13,6 +13,8 @@ from typing import Any
 import click
 import httpx
 
+from llmrouter.cli.own_configuration import json_option
+
 _WORDS = {
     "miss": "asked and kept where the answer was good",
     "hit": "known before",
@@ -32,7 +34,8 @@ _CALLER = {"openai-organization": "OPENAI_ORG_ID", "openai-project": "OPENAI_PRO
 @click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="The variable with the app's own key.")
 @click.option("--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), help="Requests at a time.")
 @click.option("--max-usd", type=click.FloatRange(0, min_open=True), help="Ends when so many dollars are spent.")
-def prime(file: Path, base_url: str, api_key_env: str, concurrency: int, max_usd: float | None) -> None:
+@json_option
+def prime(file: Path, base_url: str, api_key_env: str, concurrency: int, max_usd: float | None, as_json: bool) -> None:
     """Asks a running router all requests in FILE.
 
     FILE holds one request body of a chat completion in each line, or it is a file of flows that mitmproxy recorded.
@@ -47,13 +50,21 @@ def prime(file: Path, base_url: str, api_key_env: str, concurrency: int, max_usd
     priming = _Priming(base_url.rstrip("/"), _headers(api_key_env), max_usd, concurrency)
     with click.progressbar(length=len(bodies), label="Priming", file=sys.stderr) as bar:
         asyncio.run(priming.run(bodies, lambda: bar.update(1)))
+    _report(priming, as_json=as_json)
+    for problem in priming.problems:
+        click.echo(problem, err=True)
+    sys.exit(1 if priming.counts["failed"] else 0)
+
+
+def _report(priming: "_Priming", *, as_json: bool) -> None:
+    if as_json:
+        spent = {"spent_usd": priming.spent_usd, "has_unknown_cost": priming.has_unknown_cost}
+        click.echo(json.dumps({kind: priming.counts[kind] for kind in _WORDS} | spent, indent=2))
+        return
     for kind, words in _WORDS.items():
         if priming.counts[kind]:
             click.echo(f"{priming.counts[kind]} {words}")
     click.echo(f"Spent: ${priming.spent_usd:.6f}" + (" and what is not known" if priming.has_unknown_cost else ""))
-    for problem in priming.problems:
-        click.echo(problem, err=True)
-    sys.exit(1 if priming.counts["failed"] else 0)
 
 
 def _headers(api_key_env: str) -> dict[str, str]:

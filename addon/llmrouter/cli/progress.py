@@ -1,4 +1,4 @@
-"""A bar on the terminal while providers are asked."""
+"""A bar on the terminal while something takes long."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,14 +12,19 @@ from llmrouter.discovery.builder import Answer
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[Answer], None]]:
     """What is to be called with each provider's answer; shown on standard error, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield lambda answer: None
-        return
-    with click.progressbar(
-        length=total, label="Asking providers", file=sys.stderr, item_show_func=lambda name: name or ""
-    ) as bar:
+    with steps(total, "Asking providers") as step:
+        yield lambda answer: step(answer.provider)
 
-        def step(answer: Answer) -> None:
-            bar.update(1, answer.provider)
+
+@contextmanager
+def steps(total: int, label: str) -> Iterator[Callable[[str], None]]:
+    """What is to be called with the name of each thing that is done; shown on standard error, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda name: None
+        return
+    with click.progressbar(length=total, label=label, file=sys.stderr, item_show_func=lambda name: name or "") as bar:
+
+        def step(name: str) -> None:
+            bar.update(1, name)
 
         yield step

@@ -8,6 +8,7 @@ import click
 
 from llmrouter.brands import BRANDS
 from llmrouter.brands.brand import Brand
+from llmrouter.cli.tables import table
 
 
 @click.command()
@@ -18,9 +19,7 @@ def providers(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
-    for row in [{name: name for name in widths}, *rows]:
-        click.echo("  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip())
+    click.echo("\n".join(table(rows)))
 
 
 def _row(brand: Brand, environ: Mapping[str, str]) -> dict[str, str]:

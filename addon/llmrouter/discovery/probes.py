@@ -65,15 +65,22 @@ async def probe(client: httpx.AsyncClient, targets: Iterable[Target], health: He
     await asyncio.gather(*map(ask, probed(targets).values()))
 
 
-async def _is_there(client: httpx.AsyncClient, target: Target) -> bool:
-    """Whether anything but a failure of its own comes back; a refusal does, too, and so does having no such list."""
+def probe_headers(target: Target) -> dict[str, str]:
+    """What a provider wants to be sent with each request: the router's own key, too."""
     brand = target.brand
     headers = {**dict(brand.headers), **target.extra_headers}
     if target.credential is not None:
         key = target.credential.get_secret_value()
         headers[brand.key_header] = f"Bearer {key}" if brand.key_header == "authorization" else key
+    return headers
+
+
+async def _is_there(client: httpx.AsyncClient, target: Target) -> bool:
+    """Whether anything but a failure of its own comes back; a refusal does, too, and so does having no such list."""
     try:
-        async with client.stream("GET", f"{target.base_url.rstrip('/')}/models", headers=headers) as reply:
+        async with client.stream(
+            "GET", f"{target.base_url.rstrip('/')}/models", headers=probe_headers(target)
+        ) as reply:
             return reply.status_code < httpx.codes.INTERNAL_SERVER_ERROR or reply.status_code == _NO_SUCH_LIST
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         # Only its kind: httpx quotes a header that cannot be sent, and one of them holds the key.

@@ -34,6 +34,7 @@ from llmrouter.proxy.options import add_options
 from llmrouter.proxy.results import put_gone, put_result
 from llmrouter.proxy.runtime import Runtime
 from llmrouter.proxy.streaming import Edge, RoutedHttpLayer
+from llmrouter.proxy.untrusting_clients import UntrustingClients
 from llmrouter.settings.loader import SettingsError
 from llmrouter.settings.location import REPOSITORY, find_config
 from llmrouter.tasks import spawn
@@ -55,7 +56,7 @@ class LLMRouter:
         self._watcher: asyncio.Task[None] | None = None
         self._dispatch: IndexedDispatch | None = None
         self._is_refused = False
-        self.addons = [RouterCommands(lambda: self._runtime), Inspection(lambda: self._runtime)]
+        self.addons = [RouterCommands(lambda: self._runtime), Inspection(lambda: self._runtime), UntrustingClients()]
 
     @property
     def _hosts(self) -> tuple[str, ...]:

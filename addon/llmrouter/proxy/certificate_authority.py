@@ -6,8 +6,7 @@ The files are those that mitmproxy reads from its `confdir` (mitmproxy/certs.py,
 import fcntl
 import ipaddress
 import os
-import ssl
-import tempfile
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-import certifi
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -28,9 +26,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from llmrouter.proxy.trust_bundle import CERT, write_bundle
+from llmrouter.proxy.whole_files import write_if_changed, write_whole
+
 KEY_AND_CERT = "mitmproxy-ca.pem"
-CERT = "mitmproxy-ca-cert.pem"
-BUNDLE = "ca-bundle.pem"
 
 _ORGANIZATION = "llmrouter"
 _BACKDATED = timedelta(days=2)
@@ -53,6 +52,25 @@ class CaResult:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class CaFacts:
+    """A CA that was looked at: `allowed` are the DNS names that it may sign for, None for all of them.
+
+    `doubts` say why clients will refuse what it signs, `mode` are the permissions of the file with its key.
+    """
+
+    cert: x509.Certificate
+    is_ours: bool
+    allowed: tuple[str, ...] | None
+    doubts: tuple[str, ...]
+    mode: int
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, as other programs show it."""
+        return self.cert.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
 def ensure_ca(directory: Path, hosts: Sequence[str], now: datetime) -> CaResult:
     """Makes the CA where there is none, renews our own where hosts or time ask for it, and never touches another's.
 
@@ -64,10 +82,37 @@ def ensure_ca(directory: Path, hosts: Sequence[str], now: datetime) -> CaResult:
         directory.mkdir(parents=True, exist_ok=True)
         with _alone_in(directory):
             result = _ensure(directory, names, now)
-            _write_bundle(directory)
+            write_bundle(directory)
     except OSError as error:
         raise CaError(f"{directory} cannot be used as the CA's folder: {error}") from error
     return result
+
+
+def look_at_ca(directory: Path, hosts: Sequence[str], now: datetime) -> CaFacts:
+    """What lies there, which is not touched; raises `CaError` where there is no CA or it cannot be read."""
+    file = directory / KEY_AND_CERT
+    if not file.exists():
+        raise CaError(f"There is no CA in {directory} yet.")
+    cert = _read(file)
+    permitted = _subtrees(cert).permitted
+    allowed = None if permitted is None else tuple(sorted(permitted))
+    return CaFacts(cert, _is_ours(cert), allowed, tuple(_doubts(cert, hosts, now)), stat.S_IMODE(file.stat().st_mode))
+
+
+def rotate_ca(directory: Path, hosts: Sequence[str], now: datetime) -> CaResult:
+    """Makes our CA anew, with another key; raises `CaError` where the CA is the user's, which is never touched."""
+    names = sorted(set(hosts))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with _alone_in(directory):
+            file = directory / KEY_AND_CERT
+            if os.path.lexists(file) and not _is_ours(_read(file)):
+                raise CaError(f"{file} is a CA that you put there, so it is left as it is.")
+            _make(directory, names, now)
+            write_bundle(directory)
+    except OSError as error:
+        raise CaError(f"{directory} cannot be used as the CA's folder: {error}") from error
+    return CaResult(directory / CERT, "made", f"Made a new CA for {', '.join(names)} alone.")
 
 
 @contextmanager
@@ -100,7 +145,7 @@ def _look_after(directory: Path, cert: x509.Certificate, hosts: Sequence[str], n
     if not _is_ours(cert):
         text = " ".join([f"Using the CA that you put into {directory}, as it is.", *_doubts(cert, hosts, now)])
         if not os.path.lexists(cert_file):
-            _write(cert_file, cert.public_bytes(Encoding.PEM), 0o644)
+            write_whole(cert_file, cert.public_bytes(Encoding.PEM), 0o644)
         return CaResult(cert_file, "foreign", text)
     if _subtrees(cert).permitted != frozenset(hosts):
         _make(directory, hosts, now)
@@ -113,7 +158,7 @@ def _look_after(directory: Path, cert: x509.Certificate, hosts: Sequence[str], n
         text = f"The CA was valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d} and was made anew."
         return CaResult(cert_file, "renewed", f"{text} Let your apps trust {cert_file} again.")
     (directory / KEY_AND_CERT).chmod(0o600)
-    _write_if_changed(cert_file, cert.public_bytes(Encoding.PEM))
+    write_if_changed(cert_file, cert.public_bytes(Encoding.PEM))
     return CaResult(cert_file, "kept", f"The CA in {directory} is for {', '.join(hosts)} alone.")
 
 
@@ -192,8 +237,8 @@ def _make(directory: Path, hosts: Sequence[str], now: datetime) -> None:
     cert = _self_signed(key, hosts, now)
     pem = cert.public_bytes(Encoding.PEM)
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    _write(directory / KEY_AND_CERT, secret + pem, 0o600)
-    _write(directory / CERT, pem, 0o644)
+    write_whole(directory / KEY_AND_CERT, secret + pem, 0o600)
+    write_whole(directory / CERT, pem, 0o644)
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey, hosts: Sequence[str], now: datetime) -> x509.Certificate:
@@ -227,40 +272,3 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, hosts: Sequence[str], now: dat
         .add_extension(constraints, critical=True)
         .sign(key, hashes.SHA256())
     )
-
-
-def _write_bundle(directory: Path) -> None:
-    """The system's roots and our CA: for variables such as SSL_CERT_FILE, which replace a client's trust store."""
-    content = _roots_file(directory).read_bytes().rstrip() + b"\n" + (directory / CERT).read_bytes()
-    _write_if_changed(directory / BUNDLE, content)
-
-
-def _roots_file(directory: Path) -> Path:
-    """The roots that the user trusts: SSL_CERT_FILE names them, unless it names a file of ours."""
-    paths = ssl.get_default_verify_paths()
-    for name in (paths.cafile, paths.openssl_cafile):
-        if name and Path(name).is_file() and Path(name).resolve().parent != directory.resolve():
-            return Path(name)
-    return Path(certifi.where())
-
-
-def _write_if_changed(file: Path, content: bytes) -> None:
-    """Puts a public file right, which a crash between two writes can leave behind its key."""
-    if not file.exists() or file.read_bytes() != content:
-        _write(file, content, 0o644)
-
-
-def _write(file: Path, content: bytes, mode: int) -> None:
-    """Replaces a file at once: neither a crash nor a second start sees half of it, nor a key with a wrong mode."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as new:
-            os.fchmod(new.fileno(), mode)
-            new.write(content)
-            new.flush()
-            # Without it, a power cut can leave an empty file under the name.
-            os.fsync(new.fileno())
-        os.replace(name, file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -1,0 +1,1 @@
+"""What `llmrouter doctor` looks at, one kind of thing in each module."""

@@ -10,27 +10,18 @@ from typing import Protocol
 from llmrouter.call_record import Answer, CallRecord
 from llmrouter.errors import AttemptFailed, Outcome, StreamBroken
 from llmrouter.passed_text import PassedText
-from llmrouter.providers.failures import redact
-from llmrouter.replies import Chunk, Reply, Usage
+from llmrouter.replies import Chunk, Reply
 from llmrouter.routing.claims import Claim
 from llmrouter.routing.course import Course, Step
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.quotas import Ask, QuotaBook
-from llmrouter.routing.vitals import Answered
 from llmrouter.settings.model import RetrySettings
+from llmrouter.settling import Settling
 from llmrouter.targets import Target
-from llmrouter.telemetry.decisions import AttemptRecord
 from llmrouter.transports import Attempt, Transport
 
 logger = logging.getLogger(__name__)
-
-# A value of `extra_headers` may be a key; shorter ones are words such as an app's name.
-_SHORTEST_SECRET = 12
-# What is paid for, whether its usage is known or not; and what of it nobody waits for any more.
-_PAID_FOR = frozenset({Outcome.SUCCESS, Outcome.BROKEN_STREAM, Outcome.CLIENT_GONE})
-_CUT_OFF = frozenset({Outcome.BROKEN_STREAM, Outcome.CLIENT_GONE})
-_TOLD = "told by the provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +75,7 @@ class Answering:
         self._began, self._wall = record.started, record.decision.at
         self._expectation = self._router.estimates.expect(self.call, self._began)
         self._claim = Claim(providers.quotas, self._ask_of, self._wall - self._began)
+        self._settling = Settling(record, self._router, self._health, self._claim, self._expectation)
 
     async def answer(self) -> Answer:
         """The answer from the first target that can; raises `RouterError`."""
@@ -108,16 +100,16 @@ class Answering:
                     return await self._stream(attempt)
                 return await self._complete(attempt, course.deadline)
             except AttemptFailed as failure:
-                self._attempt_ended(attempt, failure)
+                self._settling.ended(attempt, failure)
                 course.failed(attempt.target, failure)
             except asyncio.CancelledError:
-                self._attempt_ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
+                self._settling.ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
                 raise
             except Exception:
                 # A defect of ours that this provider's answer brought to light: another one may not.
                 logger.exception("an attempt at %s failed unexpectedly", attempt.target.key)
                 unread = AttemptFailed(Outcome.BAD_REPLY, "the router could not make sense of the reply")
-                self._attempt_ended(attempt, unread)
+                self._settling.ended(attempt, unread)
                 course.failed(attempt.target, unread)
         raise course.error(self._now())
 
@@ -141,11 +133,11 @@ class Answering:
                 reply = await self._transport(attempt).complete(self.call, attempt)
         except TimeoutError:
             raise AttemptFailed(Outcome.TIMED_OUT, "the call's deadline came before the whole answer") from None
-        self._note_content(attempt)
-        self._attempt_ended(attempt, None, reply.usage)
+        self._settling.note_content(attempt)
+        self._settling.ended(attempt, None, reply.usage)
         self.record.account(attempt.target.key, reply.usage)
-        self._learn(attempt.target, reply.usage)
-        self._listener.ended(attempt.target, reply, self._cost_usd(attempt.target, reply.usage))
+        self._settling.learn(attempt.target, reply.usage)
+        self._listener.ended(attempt.target, reply, self._settling.cost_usd(attempt.target, reply.usage))
         answer = self._answer(attempt)
         answer.reply = reply
         self.record.add_money(answer.headers)
@@ -160,7 +152,7 @@ class Answering:
             async for chunks in source:
                 held += chunks
                 if any(chunk.is_content for chunk in chunks):
-                    self._note_content(attempt)
+                    self._settling.note_content(attempt)
                     answer = self._answer(attempt)
                     answer.chunks = self._chunks(attempt, source, held)
                     return answer
@@ -184,7 +176,7 @@ class Answering:
                     listener.passed(chunks)
                     yield chunks
         except AttemptFailed as failure:
-            message = self._safe(attempt, failure.message)
+            message = self._settling.safe(attempt, failure.message)
             broken = AttemptFailed(Outcome.BROKEN_STREAM, message, failure.status, usage=failure.usage)
             self._broke_off(attempt, broken, passed, "broken", message)
             raise StreamBroken(f"The answer broke off: {message}.") from None
@@ -198,10 +190,10 @@ class Answering:
             raise
         else:
             usage = passed.usage
-            self._attempt_ended(attempt, None, usage)
+            self._settling.ended(attempt, None, usage)
             self.record.account(attempt.target.key, usage)
-            self._learn(attempt.target, usage)
-            listener.ended(attempt.target, None, self._cost_usd(attempt.target, usage))
+            self._settling.learn(attempt.target, usage)
+            listener.ended(attempt.target, None, self._settling.cost_usd(attempt.target, usage))
             self.record.end("answered", 200)
 
     def _broke_off(
@@ -209,108 +201,12 @@ class Answering:
     ) -> None:
         usage = passed.usage or failure.usage or attempt.usage
         made = passed.tokens(self._router.estimates.characters_per_token(attempt.target))
-        self._attempt_ended(attempt, failure, usage, made)
+        self._settling.ended(attempt, failure, usage, made)
         self.record.account(attempt.target.key, usage)
         self.record.end(result, 200, error)
 
-    def _attempt_ended(
-        self, attempt: Attempt, failure: AttemptFailed | None, usage: Usage | None = None, made: int | None = None
-    ) -> None:
-        """Settles the attempt; `made` is about how many tokens had passed when it was cut off."""
-        now = self._now()
-        outcome = Outcome.SUCCESS if failure is None else failure.outcome
-        if attempt.first_content_s is None:
-            # A refusal for a limit says itself how long to wait.
-            self._hear(attempt, now, may_rest=outcome is not Outcome.RATE_LIMITED)
-        record = AttemptRecord(attempt.target.key, outcome, now - attempt.started, attempt.first_content_s)
-        record.changes = attempt.changes
-        self._book(attempt, failure, record, usage, made)
-        if (headroom := attempt.headroom) is not None:
-            record.requests_left, record.tokens_left = headroom.requests_left, headroom.tokens_left
-        if failure is not None:
-            self._tell(attempt, failure, record)
-        self.record.decision.attempts.append(record)
-        wait_s = None if failure is None else failure.retry_after_s
-        answered = None
-        if failure is None and attempt.first_content_s is not None:
-            tokens = None if usage is None else usage.output_tokens
-            answered = Answered(attempt.first_content_s, now - attempt.started, tokens, self.call.stream)
-        self._health.record(attempt.target, outcome, wait_s, answered, now, attempt.started)
-
-    def _book(
-        self,
-        attempt: Attempt,
-        failure: AttemptFailed | None,
-        record: AttemptRecord,
-        usage: Usage | None,
-        made: int | None,
-    ) -> None:
-        """What the attempt used and cost, whether the client gets the answer or not; a guess is booked, not told."""
-        target, outcome = attempt.target, Outcome(record.outcome)
-        usage = usage or attempt.usage or (None if failure is None else failure.usage)
-        sheet = self._router.prices.sheet(target)
-        record.usage, record.cost_usd = usage, self._cost_usd(target, usage)
-        is_answer = outcome in _PAID_FOR or (failure is not None and failure.is_answer)
-        if record.cost_usd is None and is_answer and sheet is not None and sheet.is_free:
-            record.cost_usd = 0.0
-        if record.cost_usd is not None:
-            is_told = usage is not None and usage.cost_usd is not None
-            record.cost_source = _TOLD if is_told or sheet is None else sheet.source
-        record.is_unpriced = record.cost_usd is None and (is_answer or usage is not None)
-        if usage is None and outcome in _CUT_OFF:
-            given = self._expectation.at(target).input_tokens
-            record.guessed_usage = Usage(round(given), self._guessed_output() if made is None else made)
-        booked = usage or record.guessed_usage
-        self._claim.end(outcome, booked, self._cost_usd(target, booked), self._now())
-
-    def _guessed_output(self) -> int:
-        """Of an answer that was cut off before any of it came: none of a stream, the usual one as a whole."""
-        return 0 if self.call.stream else round(self._expectation.output_tokens)
-
-    def _tell(self, attempt: Attempt, failure: AttemptFailed, record: AttemptRecord) -> None:
-        """Why it failed, without secrets; and what the target does not take is remembered."""
-        if failure.member is not None:
-            self._health.learn_unsupported(attempt.target, failure.member, self._now())
-        failure.message = self._safe(attempt, failure.message)
-        if failure.error is not None:
-            error = failure.error.items()
-            failure.error = {k: self._safe(attempt, v) if isinstance(v, str) else v for k, v in error}
-        record.status, record.message = failure.status, failure.message
-
-    def _safe(self, attempt: Attempt, text: str) -> str:
-        secrets = (attempt.target.credential, self.call.caller.authorization)
-        values = [secret.get_secret_value() for secret in secrets if secret is not None]
-        values += (value for value in attempt.target.extra_headers.values() if len(value) >= _SHORTEST_SECRET)
-        return redact(text, [*values, *(value.removeprefix("Bearer ") for value in values)])
-
-    def _note_content(self, attempt: Attempt) -> None:
-        """The attempt succeeds; what its headers say of limits holds from now on, and not only at a stream's end."""
-        now = self._now()
-        attempt.first_content_s = now - attempt.started
-        self._hear(attempt, now)
-
-    def _hear(self, attempt: Attempt, now: float, *, may_rest: bool = True) -> None:
-        """What the provider says is left corrects our own counts, and a target of which nothing is left rests, whether
-        it has limits or not; before the attempt ends, once."""
-        if (left := attempt.headroom) is not None:
-            if may_rest:
-                self._health.note_headroom(attempt.target, left.returns_in_s, now)
-            self._claim.hear(left.requests_left, left.tokens_left, left.returns_in_s, now)
-
-    def _cost_usd(self, target: Target, usage: Usage | None) -> float | None:
-        """What the provider says that it charges, else what its prices come to."""
-        if usage is None or usage.cost_usd is not None:
-            return None if usage is None else usage.cost_usd
-        sheet = self._router.prices.sheet(target)
-        return None if sheet is None else sheet.cost_usd(usage, self._wall)
-
     def _ask_of(self, target: Target) -> Ask:
         return self._router.ask(self._expectation, target, self._wall)
-
-    def _learn(self, target: Target, usage: Usage | None) -> None:
-        """An answer that came to its end tells what calls like this one use."""
-        if usage is not None:
-            self._router.estimates.learn(target, self.call, usage, self._now())
 
     def _answer(self, attempt: Attempt) -> Answer:
         answer = self.record.answer(attempt.target, attempt.request)

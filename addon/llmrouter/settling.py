@@ -16,8 +16,8 @@ from llmrouter.transports import Attempt
 # A value of `extra_headers` may be a key; shorter ones are words such as an app's name.
 _SHORTEST_SECRET = 12
 # What is paid for, whether its usage is known or not; and what of it nobody waits for any more.
-_PAID_FOR = frozenset({Outcome.SUCCESS, Outcome.BROKEN_STREAM, Outcome.CLIENT_GONE})
-_CUT_OFF = frozenset({Outcome.BROKEN_STREAM, Outcome.CLIENT_GONE})
+_PAID_FOR = frozenset({Outcome.SUCCESS, Outcome.BROKEN_STREAM, Outcome.OUT_OF_TIME, Outcome.CLIENT_GONE})
+_CUT_OFF = frozenset({Outcome.BROKEN_STREAM, Outcome.OUT_OF_TIME, Outcome.CLIENT_GONE})
 _TOLD = "told by the provider"
 
 

@@ -242,3 +242,77 @@ async def test_a_client_that_leaves_during_a_continuation_closes_it(tmp_path: Pa
 
         assert router.decisions[-1].result == "client_gone"
         assert router.outcomes == [("bad", "broken_stream"), ("good", "client_gone")]
+
+
+async def test_an_answer_of_two_parts_is_not_kept(tmp_path: Path) -> None:
+    async with (
+        FakeProvider(StreamSteps([ROLE, sse_chunk("The cat "), CUT])) as bad,
+        FakeProvider(GoesOn(WHOLE), default=Answer("another")) as good,
+        gateway(tmp_path, provider("bad", bad), provider("good", good)) as router,
+    ):
+        assert_unbroken(await told_after(router, temperature=0))
+        bad.script(Status(500))
+        told = await told_after(router, temperature=0)
+
+        assert told.text == "another"
+        assert told.answer.headers["x-llmrouter-cache"] == "miss"
+
+
+async def test_what_was_said_counts_towards_the_limit_of_the_client(tmp_path: Path) -> None:
+    async with (
+        FakeProvider(StreamSteps([ROLE, *words(WHOLE)[:6], CUT])) as bad,
+        FakeProvider(default=GoesOn(WHOLE)) as good,
+        gateway(tmp_path, provider("bad", bad), provider("good", good)) as router,
+    ):
+        assert_unbroken(await told_after(router, max_tokens=100))
+        assert 80 < good.requests[0].json()["max_tokens"] < 100
+
+
+async def test_a_slow_reader_at_the_deadline_is_no_fault_of_the_provider(tmp_path: Path) -> None:
+    """All was sent in time, and the client did not read it: the call ends, and the breaker does not mind."""
+    text = "word " * 40_000
+    async with (
+        FakeProvider(StreamSteps([ROLE, *[sse_chunk(text[:1000]) for _ in range(200)]])) as quick,
+        gateway(tmp_path, provider("quick", quick), retry={"deadline_seconds": 0.3}) as router,
+    ):
+        answer = await router.open(stream=True)
+        assert answer.frames is not None
+        await anext(answer.frames)
+        loop = asyncio.get_running_loop()
+        late = loop.create_future()
+        loop.call_later(0.35, late.set_result, None)
+        await late
+        rest = b"".join([frame async for frame in answer.frames])
+
+        assert b"stream_broken" in rest
+        assert b"[DONE]" not in rest
+        assert router.outcomes == [("quick", "out_of_time")]
+
+
+@pytest.mark.parametrize(
+    ("model", "is_given"), [("claude-3-5-sonnet-20241022", True), ("claude-opus-4-6", False)], ids=["takes", "refuses"]
+)
+async def test_a_beginning_is_given_to_models_that_take_one(tmp_path: Path, model: str, is_given: bool) -> None:
+    async with (
+        FakeProvider(StreamSteps([ROLE, sse_chunk("The cat "), CUT])) as bad,
+        FakeProvider(default=Status(500)) as claude,
+        gateway(
+            tmp_path,
+            provider("bad", bad),
+            {
+                "name": "claude",
+                "type": "anthropic",
+                "base_url": claude.base_url,
+                "api_key_env": "CLAUDE_KEY",
+                "model": model,
+            },
+            environ={"CLAUDE_KEY": "key-of-claude"},
+        ) as router,
+    ):
+        await told_after(router)
+        last = claude.requests[0].json()["messages"][-1]
+
+        assert last["role"] == ("assistant" if is_given else "user")
+        if is_given:
+            assert "The cat" in str(last["content"])
+            assert "The cat " not in str(last["content"])

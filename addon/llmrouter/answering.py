@@ -216,9 +216,10 @@ class Answering:
                     async with aclosing(self._part(part)) as source:
                         async for told in source:
                             yield told
-                    return
                 except AttemptFailed as failure:
                     part = await self._after_break(course, part, failure)
+                else:
+                    part = None
         except (asyncio.CancelledError, GeneratorExit):
             self._left(AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"), "client_gone")
             raise

@@ -1,12 +1,15 @@
 """Streams that break off after content, and the next target that goes on: what the client gets, and what is booked."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmrouter.calls import Caller, Preferences
+from llmrouter.endpoints import completions
 from tests.fakes.behaviours import Exchange
 from tests.fakes.provider import CUT, PAUSE, RESET, Answer, FakeProvider, Status, StreamSteps, sse, sse_chunk
 from tests.fakes.shapes import answer_events, usage_of
@@ -307,6 +310,7 @@ async def test_a_beginning_is_given_to_models_that_take_one(tmp_path: Path, mode
                 "model": model,
             },
             environ={"CLAUDE_KEY": "key-of-claude"},
+            retry={"max_attempts": 2},
         ) as router,
     ):
         await told_after(router)
@@ -316,3 +320,32 @@ async def test_a_beginning_is_given_to_models_that_take_one(tmp_path: Path, mode
         if is_given:
             assert "The cat" in str(last["content"])
             assert "The cat " not in str(last["content"])
+
+
+async def test_an_answer_that_the_client_began_is_gone_on_with_in_one_message(tmp_path: Path) -> None:
+    async with (
+        FakeProvider(StreamSteps([ROLE, sse_chunk(" there was"), CUT])) as bad,
+        FakeProvider(default=Answer("there was a cat")) as good,
+        gateway(tmp_path, provider("bad", bad), provider("good", good)) as router,
+    ):
+        began = [{"role": "user", "content": "Tell."}, {"role": "assistant", "content": "Once"}]
+        told = await told_after(router, messages=began)
+
+        assert told.text == " there was a cat"
+        sent = good.requests[0].json()["messages"]
+        assert [message["role"] for message in sent] == ["user", "assistant", "user"]
+        assert sent[1]["content"] == "Once there was"
+
+
+async def test_a_text_completion_is_gone_on_with(tmp_path: Path) -> None:
+    body = {"model": "gpt-3.5-turbo-instruct", "prompt": "Tell.", "stream": True}
+    call = completions.parse(json.dumps(body).encode(), "", id="req-1", caller=Caller(), preferences=Preferences())
+    async with (
+        FakeProvider(StreamSteps([ROLE, sse_chunk("The cat "), CUT])) as bad,
+        FakeProvider(default=GoesOn(WHOLE)) as good,
+        gateway(tmp_path, provider("bad", bad), provider("good", good)) as router,
+    ):
+        told = await router.tell(call)
+
+        assert told.is_done
+        assert "".join(choice["text"] for event in told.events for choice in event["choices"]) == WHOLE

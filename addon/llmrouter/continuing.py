@@ -45,7 +45,12 @@ def continuing_call(call: Call, said: str, said_tokens: int, target: Target) -> 
     """The call that asks a target for the rest of an answer; the same call where nothing was said yet."""
     if not said.strip():
         return call
-    messages: list[dict[str, Any]] = [*call.body["messages"], {"role": "assistant", "content": said.rstrip()}]
+    messages: list[dict[str, Any]] = [*call.body["messages"]]
+    begun = ""
+    if messages[-1]["role"] == "assistant" and isinstance(messages[-1].get("content"), str):
+        # The client began the answer itself, and many servers refuse two messages of the assistant in a row.
+        begun = messages.pop()["content"]
+    messages.append({"role": "assistant", "content": (begun + said).rstrip()})
     if not takes_beginning(target):
         messages.append({"role": "user", "content": _ORDER.format(anchor=_anchor(said))})
     changes: dict[str, Any] = {"messages": messages}
@@ -125,6 +130,9 @@ class SaidSoFar:
 
     def _read_choice(self, choice: dict[str, Any]) -> None:
         delta = choice.get("delta") or {}
+        if not isinstance(delta, dict):
+            self.is_plain = False
+            return
         if isinstance(text := delta.get("content"), str):
             self._pieces.append(text)
         self.finish_reason = choice.get("finish_reason") or self.finish_reason
@@ -164,6 +172,8 @@ class Continuation:
         if delta.get("tool_calls") or delta.get("function_call") or delta.get("refusal"):
             raise AttemptFailed(Outcome.BAD_REPLY, "it did not go on with the text")
         text, reason = delta.get("content") or "", choice.get("finish_reason")
+        if not isinstance(text, str):
+            raise AttemptFailed(Outcome.BAD_REPLY, "it did not go on with text")
         if self._seam is not None:
             text = self._seam.feed(text) + (self._seam.finish() if reason else "")
             if self._seam.began_anew:

@@ -11,7 +11,7 @@ import pytest
 from llmrouter.calls import Caller, Preferences
 from llmrouter.endpoints import completions
 from tests.fakes.behaviours import Exchange
-from tests.fakes.provider import CUT, PAUSE, RESET, Answer, FakeProvider, Status, StreamSteps, sse, sse_chunk
+from tests.fakes.provider import CUT, END, PAUSE, RESET, Answer, FakeProvider, Status, StreamSteps, sse, sse_chunk
 from tests.fakes.shapes import answer_events, usage_of
 from tests.gateways import GatewayUnderTest, Told, gateway, provider
 
@@ -349,3 +349,27 @@ async def test_a_text_completion_is_gone_on_with(tmp_path: Path) -> None:
 
         assert told.is_done
         assert "".join(choice["text"] for event in told.events for choice in event["choices"]) == WHOLE
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param([PAUSE], id="stall"),
+        pytest.param([END], id="clean end without finish reason"),
+        pytest.param([sse("[DONE]"), END], id="DONE without finish reason"),
+        pytest.param([sse("{broken"), END], id="malformed event"),
+        pytest.param([sse({"error": {"message": "overloaded"}}), END], id="error event"),
+    ],
+)
+async def test_however_a_stream_breaks_it_is_gone_on_with(tmp_path: Path, ending: list[Any]) -> None:
+    async with (
+        FakeProvider(StreamSteps([ROLE, sse_chunk("The cat sa"), *ending])) as bad,
+        FakeProvider(default=GoesOn(WHOLE)) as good,
+        gateway(
+            tmp_path,
+            provider("bad", bad, timeouts={"idle": 0.05}),
+            provider("good", good, timeouts={"idle": 5}),
+        ) as router,
+    ):
+        assert_unbroken(await told_after(router))
+        assert router.outcomes == [("bad", "broken_stream"), ("good", "success")]

@@ -362,14 +362,31 @@ async def test_a_text_completion_is_gone_on_with(tmp_path: Path) -> None:
     ],
 )
 async def test_however_a_stream_breaks_it_is_gone_on_with(tmp_path: Path, ending: list[Any]) -> None:
+    steps = StreamSteps([ROLE, sse_chunk("The cat sa"), PAUSE, *ending])
     async with (
-        FakeProvider(StreamSteps([ROLE, sse_chunk("The cat sa"), *ending])) as bad,
+        FakeProvider(steps) as bad,
         FakeProvider(default=GoesOn(WHOLE)) as good,
         gateway(
             tmp_path,
-            provider("bad", bad, timeouts={"idle": 0.05}),
+            provider("bad", bad, timeouts={"idle": 0.2}),
             provider("good", good, timeouts={"idle": 5}),
         ) as router,
     ):
-        assert_unbroken(await told_after(router))
+        answer = await router.open(stream=True)
+        assert answer.frames is not None
+        first = await anext(answer.frames)
+        steps.resume.set()
+        assert_unbroken(Told(answer, first + b"".join([frame async for frame in answer.frames])))
         assert router.outcomes == [("bad", "broken_stream"), ("good", "success")]
+
+
+async def test_a_stream_that_is_too_long_to_be_gone_on_with_is_not_kept_in_memory(tmp_path: Path) -> None:
+    async with (
+        FakeProvider(StreamSteps([ROLE, *[sse_chunk("word " * 2000)] * 14, CUT])) as bad,
+        FakeProvider() as good,
+        gateway(tmp_path, provider("bad", bad), provider("good", good)) as router,
+    ):
+        told = await told_after(router)
+
+        assert told.events[-1]["error"]["code"] == "stream_broken"
+        assert good.requests == []

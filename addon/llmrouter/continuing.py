@@ -20,7 +20,9 @@ from llmrouter.targets import Target
 _NOT_PLAIN = frozenset({Need.TOOLS, Need.JSON_OBJECT, Need.JSON_SCHEMA, Need.LOGPROBS, Need.SEVERAL_CHOICES})
 _NOT_PLAIN_MEMBERS = frozenset({"audio", "modalities", "echo", "suffix", "best_of", "prediction", "web_search_options"})
 _LIMITS = ("max_tokens", "max_completion_tokens")
-_ROUND = 256
+# What waits to be read, and what is kept of one answer: there may be hundreds of streams at once.
+_MOST_UNREAD_BYTES = 32 * 1024
+_MOST_CHARACTERS = 128 * 1024
 _ANCHOR_CHARACTERS = 60
 _REASONING = frozenset({"reasoning_content", "reasoning", "reasoning_details", "thinking_blocks"})
 # An answer that nobody can add to ends like this.
@@ -94,38 +96,52 @@ def sum_of(usages: Sequence[Usage | None]) -> Usage | None:
 
 
 class SaidSoFar:
-    """What a client was told of a stream. The chunks are read when somebody asks, or there are many of them."""
+    """What a client was told of a stream. The chunks are read when somebody asks, or there are many of them.
 
-    __slots__ = ("_data", "_pieces", "finish_reason", "frame", "is_plain")
+    Of an answer that is longer than anybody would be asked to go on with, nothing is kept: it is not plain any more.
+    """
+
+    __slots__ = ("_data", "_pieces", "_size", "_text", "finish_reason", "frame", "is_plain")
 
     def __init__(self) -> None:
         self._data: list[bytes] = []
+        self._size = 0
         self._pieces: list[str] = []
+        self._text = ""
         self.frame: dict[str, Any] = {}
         self.finish_reason: str | None = None
         self.is_plain = True
 
     def add(self, chunks: Sequence[Chunk]) -> None:
         """The next chunks, as the client gets them."""
-        self._data += [chunk.data for chunk in chunks if chunk.data]
-        if len(self._data) > _ROUND:
+        if not self.is_plain:
+            return
+        for chunk in chunks:
+            self._data.append(chunk.data)
+            self._size += len(chunk.data)
+        if self._size > _MOST_UNREAD_BYTES:
             self.read()
 
     @property
     def text(self) -> str:
         """The answer's text."""
-        return "".join(self.read()._pieces)
+        return self.read()._text
 
     def read(self) -> Self:
         """Takes in what was added: `frame`, `finish_reason` and `is_plain` are up to date then."""
-        for data in self._data:
+        for data in filter(None, self._data):
             fields = orjson.loads(data)
             if not self.frame:
                 names = ("id", "object", "created", "model")
                 self.frame = {name: fields[name] for name in names if name in fields}
             for choice in fields.get("choices") or ():
                 self._read_choice(choice)
+        self._text += "".join(self._pieces)
         self._data.clear()
+        self._pieces.clear()
+        self._size = 0
+        if len(self._text) > _MOST_CHARACTERS:
+            self.is_plain, self._text = False, ""
         return self
 
     def _read_choice(self, choice: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ _LEAST_WITHIN_WORD = 8
 _LEAST_WHERE_EXACT = 24
 # So many characters from the first part's beginning tell that all of it is being said again.
 _TOLD_AGAIN = 40
-_LONGEST = 65_536
+_LONGEST = 128 * 1024
 
 
 class Seam:

@@ -10,6 +10,7 @@ import pytest
 
 from llmrouter.calls import CacheWishes, Preferences
 from llmrouter.errors import Outcome
+from llmrouter.settings.model import RetrySettings
 from llmrouter.telemetry.decisions import CacheUse
 from tests.fakes.provider import (
     CUT,
@@ -389,11 +390,12 @@ async def test_a_follower_waits_no_longer_than_its_own_deadline(tmp_path: Path) 
     script = StreamSteps([ROLE, sse_chunk("one"), PAUSE, *END_OF_ANSWER])
     async with (
         FakeProvider(script) as good,
-        gateway(tmp_path, provider("good", good), retry={"deadline_seconds": 0.2}) as router,
+        gateway(tmp_path, provider("good", good)) as router,
     ):
         first = await router.open(temperature=0, stream=True)
         assert first.frames is not None
         await anext(first.frames)
+        router.runtime.gateway.retry = RetrySettings(deadline_seconds=0.2)
         told = await asyncio.wait_for(router.ask(temperature=0), 5)
         assert told.answer.status == 503
         await first.frames.aclose()

@@ -2,35 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from llmrouter.call_record import Answer, CallRecord
-from llmrouter.errors import AttemptFailed, Outcome, StreamBroken
+from llmrouter.continuing import Continuation, SaidSoFar, continuing_call, may_continue, sum_of, takes_beginning
+from llmrouter.errors import AttemptFailed, Outcome, RouterError, StreamBroken
 from llmrouter.passed_text import PassedText
-from llmrouter.providers.failures import redact
 from llmrouter.replies import Chunk, Reply, Usage
 from llmrouter.routing.claims import Claim
 from llmrouter.routing.course import Course, Step
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.quotas import Ask, QuotaBook
-from llmrouter.routing.vitals import Answered
 from llmrouter.settings.model import RetrySettings
+from llmrouter.settling import Settling
 from llmrouter.targets import Target
-from llmrouter.telemetry.decisions import AttemptRecord
 from llmrouter.transports import Attempt, Transport
 
 logger = logging.getLogger(__name__)
-
-# A value of `extra_headers` may be a key; shorter ones are words such as an app's name.
-_SHORTEST_SECRET = 12
-# What is paid for, whether its usage is known or not; and what of it nobody waits for any more.
-_PAID_FOR = frozenset({Outcome.SUCCESS, Outcome.BROKEN_STREAM, Outcome.CLIENT_GONE})
-_CUT_OFF = frozenset({Outcome.BROKEN_STREAM, Outcome.CLIENT_GONE})
-_TOLD = "told by the provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +47,28 @@ class Listener(Protocol):
         """The answer has come to its real end; `reply` is all of it, where it is no stream."""
         ...
 
+    def ended_otherwise(self) -> None:
+        """The answer has come to its real end, but not as one target gave it: it is not to be kept."""
+        ...
+
+
+@dataclass(slots=True)
+class _Part:
+    """What one target tells of a stream; a `continuation` makes it the rest of what others told before."""
+
+    attempt: Attempt
+    source: AsyncGenerator[list[Chunk]]
+    continuation: Continuation | None = None
+    passed: PassedText = field(default_factory=PassedText)
+    held: list[Chunk] = field(default_factory=list)
+    usage: Usage | None = None
+    is_settled: bool = False
+
+    def take(self, chunks: list[Chunk]) -> list[Chunk]:
+        """What the client gets of the next chunks."""
+        self.passed.add(chunks)
+        return chunks if self.continuation is None else self.continuation.feed(chunks)
+
 
 class _Nobody:
     """Hears nothing."""
@@ -63,6 +77,9 @@ class _Nobody:
         """Nothing to do."""
 
     def ended(self, target: Target, reply: Reply | None, cost_usd: float | None) -> None:
+        """Nothing to do."""
+
+    def ended_otherwise(self) -> None:
         """Nothing to do."""
 
 
@@ -81,9 +98,12 @@ class Answering:
         self._router = providers.router
         self._retry = providers.retry
         self._transports = providers.transports
+        self._said = SaidSoFar() if may_continue(self.call) else None
+        self._parts: list[_Part] = []
         self._began, self._wall = record.started, record.decision.at
         self._expectation = self._router.estimates.expect(self.call, self._began)
         self._claim = Claim(providers.quotas, self._ask_of, self._wall - self._began)
+        self._settling = Settling(record, self._router, self._health, self._claim, self._expectation)
 
     async def answer(self) -> Answer:
         """The answer from the first target that can; raises `RouterError`."""
@@ -97,6 +117,15 @@ class Answering:
         self.record.decision.plan, self.record.policy = plan, plan.policy
         deadline = self._began + self._retry.deadline_seconds
         course = Course(self.call, plan, self._health, self._retry, deadline, self._claim)
+        if not self.call.stream:
+            return await self._first_of(course, lambda attempt: self._complete(attempt, deadline))
+        part = await self._first_of(course, self._open)
+        answer = self._answer(part.attempt)
+        answer.chunks = self._chunks(course, part)
+        return answer
+
+    async def _first_of[T](self, course: Course, try_at: Callable[[Attempt], Awaitable[T]]) -> T:
+        """What the first attempt that works comes to; raises `RouterError` where none is left."""
         while (step := course.next(self._now())) is not None:
             if step.wait_s:
                 await self._wait(step)
@@ -104,20 +133,18 @@ class Answering:
                 continue
             attempt = self._begin(step.target, course.deadline)
             try:
-                if self.call.stream:
-                    return await self._stream(attempt)
-                return await self._complete(attempt, course.deadline)
+                return await try_at(attempt)
             except AttemptFailed as failure:
-                self._attempt_ended(attempt, failure)
+                self._settling.ended(attempt, failure)
                 course.failed(attempt.target, failure)
             except asyncio.CancelledError:
-                self._attempt_ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
+                self._settling.ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
                 raise
             except Exception:
                 # A defect of ours that this provider's answer brought to light: another one may not.
                 logger.exception("an attempt at %s failed unexpectedly", attempt.target.key)
                 unread = AttemptFailed(Outcome.BAD_REPLY, "the router could not make sense of the reply")
-                self._attempt_ended(attempt, unread)
+                self._settling.ended(attempt, unread)
                 course.failed(attempt.target, unread)
         raise course.error(self._now())
 
@@ -133,7 +160,7 @@ class Answering:
         self._claim.take(target, now)
         patience_s = target.timeouts.until_content(is_stream=self.call.stream)
         unsupported = self._health.unsupported(target, now)
-        attempt = Attempt(target, now, min(now + patience_s, deadline), unsupported)
+        attempt = Attempt(target, now, min(now + patience_s, deadline), deadline, unsupported)
         self._health.under_way.begin(target.key, attempt)
         return attempt
 
@@ -143,177 +170,154 @@ class Answering:
                 reply = await self._transport(attempt).complete(self.call, attempt)
         except TimeoutError:
             raise AttemptFailed(Outcome.TIMED_OUT, "the call's deadline came before the whole answer") from None
-        self._note_content(attempt)
-        self._attempt_ended(attempt, None, reply.usage)
+        self._settling.note_content(attempt)
+        self._settling.ended(attempt, None, reply.usage)
         self.record.account(attempt.target.key, reply.usage)
-        self._learn(attempt.target, reply.usage)
-        self._listener.ended(attempt.target, reply, self._cost_usd(attempt.target, reply.usage))
+        self._settling.learn(attempt.target, reply.usage)
+        self._listener.ended(attempt.target, reply, self._settling.cost_usd(attempt.target, reply.usage))
         answer = self._answer(attempt)
         answer.reply = reply
         self.record.add_money(answer.headers)
         self.record.end("answered", 200)
         return answer
 
-    async def _stream(self, attempt: Attempt) -> Answer:
-        """Waits for the first content; from then on the answer is the client's, and failover is over."""
-        source = self._transport(attempt).stream(self.call, attempt)
-        held: list[Chunk] = []
+    async def _open(self, attempt: Attempt) -> _Part:
+        """Waits for the first content; a part that goes on with what was said cuts it from its own beginning."""
+        call, continuation, said = self.call, None, self._said
+        if said is not None and self._parts:
+            text = said.text
+            call = continuing_call(self.call, text, sum(map(self._tokens_of, self._parts)), attempt.target)
+            is_given = takes_beginning(attempt.target)
+            continuation = Continuation(said.frame, text, is_beginning_given=is_given)
+        source = self._transport(attempt).stream(call, attempt)
+        part = _Part(attempt, source, continuation)
         try:
             async for chunks in source:
-                held += chunks
-                if any(chunk.is_content for chunk in chunks):
-                    self._note_content(attempt)
-                    answer = self._answer(attempt)
-                    answer.chunks = self._chunks(attempt, source, held)
-                    return answer
+                part.held += part.take(chunks)
+                if any(chunk.is_content for chunk in part.held):
+                    self._settling.note_content(attempt)
+                    return part
         except BaseException:
             await source.aclose()
             raise
         raise AttemptFailed(Outcome.BAD_REPLY, "the stream ended without any content")
 
-    async def _chunks(
-        self, attempt: Attempt, source: AsyncGenerator[list[Chunk]], held: list[Chunk]
-    ) -> AsyncGenerator[list[Chunk]]:
-        """The client's stream: what is held, then the chunks as they come; it ends after a real end alone."""
-        passed, listener = PassedText(), self._listener
-        passed.add(held)
+    def _tokens_of(self, part: _Part) -> int:
+        """About how many tokens of output have passed."""
+        return part.passed.tokens(self._router.estimates.characters_per_token(part.attempt.target))
+
+    async def _chunks(self, course: Course, first: _Part) -> AsyncGenerator[list[Chunk]]:
+        """The client's stream: what was held, then the chunks as they come; it ends after a real end alone.
+
+        Where a part breaks off, the next target goes on with the text, if that may be.
+        """
+        part: _Part | None = first
         try:
-            async with aclosing(source):
-                listener.passed(held)
-                yield held
-                async for chunks in source:
-                    passed.add(chunks)
-                    listener.passed(chunks)
-                    yield chunks
-        except AttemptFailed as failure:
-            message = self._safe(attempt, failure.message)
-            broken = AttemptFailed(Outcome.BROKEN_STREAM, message, failure.status, usage=failure.usage)
-            self._broke_off(attempt, broken, passed, "broken", message)
-            raise StreamBroken(f"The answer broke off: {message}.") from None
+            while part is not None:
+                try:
+                    async with aclosing(self._part(part)) as source:
+                        async for told in source:
+                            yield told
+                except AttemptFailed as failure:
+                    part = await self._after_break(course, part, failure)
+                else:
+                    part = None
         except (asyncio.CancelledError, GeneratorExit):
-            gone = AttemptFailed(Outcome.CLIENT_GONE, "the client hung up")
-            self._broke_off(attempt, gone, passed, "client_gone", None)
+            self._left(AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"), "client_gone")
+            raise
+        except StreamBroken:
             raise
         except Exception:
-            broken = AttemptFailed(Outcome.BROKEN_STREAM, "the router failed on the stream")
-            self._broke_off(attempt, broken, passed, "broken", broken.message)
+            self._left(AttemptFailed(Outcome.BROKEN_STREAM, "the router failed on the stream"), "broken")
             raise
-        else:
-            usage = passed.usage
-            self._attempt_ended(attempt, None, usage)
-            self.record.account(attempt.target.key, usage)
-            self._learn(attempt.target, usage)
-            listener.ended(attempt.target, None, self._cost_usd(attempt.target, usage))
+        finally:
+            self._claim.leave_line()
+
+    async def _part(self, part: _Part) -> AsyncGenerator[list[Chunk]]:
+        """What the client gets of one part; raises `AttemptFailed` where it breaks off."""
+        self._parts.append(part)
+        async with aclosing(part.source):
+            yield self._tell(part.held)
+            async for chunks in part.source:
+                if told := part.take(chunks):
+                    yield self._tell(told)
+        if last := self._end(part):
+            yield last
+
+    def _tell(self, chunks: list[Chunk]) -> list[Chunk]:
+        if self._said is not None:
+            self._said.add(chunks)
+        self._listener.passed(chunks)
+        return chunks
+
+    async def _after_break(self, course: Course, part: _Part, failure: AttemptFailed) -> _Part | None:
+        """The part that goes on; None where all was told by the time of the break. Raises `StreamBroken`."""
+        message = self._settling.safe(part.attempt, failure.message)
+        outcome = Outcome.BROKEN_STREAM
+        if self._now() >= course.deadline:
+            outcome, message = Outcome.OUT_OF_TIME, f"it was not done in {self._retry.deadline_seconds:g} s"
+        broken = AttemptFailed(outcome, message, failure.status, usage=failure.usage)
+        self._part_ended(part, broken)
+        said = self._said
+        if said is not None and said.read().finish_reason is not None:
+            self._account()
+            self._listener.ended_otherwise()
             self.record.end("answered", 200)
+            return None
+        if said is not None and said.is_plain and outcome is Outcome.BROKEN_STREAM and self._retry.continue_streams:
+            course.failed(part.attempt.target, broken)
+            try:
+                following = await self._first_of(course, self._open)
+            except RouterError:
+                logger.info("no target goes on with the stream of call %s", self.call.id)
+            else:
+                self.record.decision.continuations += 1
+                return following
+        self._account()
+        self.record.end("broken", 200, message)
+        raise StreamBroken(f"The answer broke off: {message}.") from None
 
-    def _broke_off(
-        self, attempt: Attempt, failure: AttemptFailed, passed: PassedText, result: str, error: str | None
-    ) -> None:
-        usage = passed.usage or failure.usage or attempt.usage
-        made = passed.tokens(self._router.estimates.characters_per_token(attempt.target))
-        self._attempt_ended(attempt, failure, usage, made)
-        self.record.account(attempt.target.key, usage)
-        self.record.end(result, 200, error)
+    def _end(self, part: _Part) -> list[Chunk]:
+        """All was told; returns the usage for a client that asked for it and whose answer is of several parts."""
+        usage = part.passed.usage
+        self._part_ended(part, None)
+        total = self._account()
+        if part.continuation is None:
+            self._settling.learn(part.attempt.target, usage)
+            self._listener.ended(part.attempt.target, None, self._settling.cost_usd(part.attempt.target, usage))
+        else:
+            self._listener.ended_otherwise()
+        self.record.end("answered", 200)
+        if part.continuation is None or total is None or not self.call.include_usage:
+            return []
+        return [part.continuation.usage_chunk(total)]
 
-    def _attempt_ended(
-        self, attempt: Attempt, failure: AttemptFailed | None, usage: Usage | None = None, made: int | None = None
-    ) -> None:
-        """Settles the attempt; `made` is about how many tokens had passed when it was cut off."""
-        now = self._now()
-        self._health.under_way.end(attempt.target.key, attempt)
-        outcome = Outcome.SUCCESS if failure is None else failure.outcome
-        if attempt.first_content_s is None:
-            # A refusal for a limit says itself how long to wait.
-            self._hear(attempt, now, may_rest=outcome is not Outcome.RATE_LIMITED)
-        record = AttemptRecord(attempt.target.key, outcome, now - attempt.started, attempt.first_content_s)
-        record.changes, record.began_s = attempt.changes, attempt.started - self._began
-        self._book(attempt, failure, record, usage, made)
-        if (headroom := attempt.headroom) is not None:
-            record.requests_left, record.tokens_left = headroom.requests_left, headroom.tokens_left
-        if failure is not None:
-            self._tell(attempt, failure, record)
-        self.record.decision.attempts.append(record)
-        wait_s = None if failure is None else failure.retry_after_s
-        answered = None
-        if failure is None and attempt.first_content_s is not None:
-            tokens = None if usage is None else usage.output_tokens
-            answered = Answered(attempt.first_content_s, now - attempt.started, tokens, self.call.stream)
-        self._health.record(attempt.target, outcome, wait_s, answered, now, attempt.started)
+    def _account(self) -> Usage | None:
+        """Who told the last part, and what all parts used, where all told it."""
+        total = sum_of([part.usage for part in self._parts])
+        self.record.account(self._parts[-1].attempt.target.key, total)
+        return total
 
-    def _book(
-        self,
-        attempt: Attempt,
-        failure: AttemptFailed | None,
-        record: AttemptRecord,
-        usage: Usage | None,
-        made: int | None,
-    ) -> None:
-        """What the attempt used and cost, whether the client gets the answer or not; a guess is booked, not told."""
-        target, outcome = attempt.target, Outcome(record.outcome)
-        usage = usage or attempt.usage or (None if failure is None else failure.usage)
-        sheet = self._router.prices.sheet(target)
-        record.usage, record.cost_usd = usage, self._cost_usd(target, usage)
-        is_answer = outcome in _PAID_FOR or (failure is not None and failure.is_answer)
-        if record.cost_usd is None and is_answer and sheet is not None and sheet.is_free:
-            record.cost_usd = 0.0
-        if record.cost_usd is not None:
-            is_told = usage is not None and usage.cost_usd is not None
-            record.cost_source = _TOLD if is_told or sheet is None else sheet.source
-        record.is_unpriced = record.cost_usd is None and (is_answer or usage is not None)
-        if usage is None and outcome in _CUT_OFF:
-            given = self._expectation.at(target).input_tokens
-            record.guessed_usage = Usage(round(given), self._guessed_output() if made is None else made)
-        booked = usage or record.guessed_usage
-        self._claim.end(outcome, booked, self._cost_usd(target, booked), self._now())
+    def _left(self, failure: AttemptFailed, result: str) -> None:
+        """The stream ends before its answer does, and nobody goes on with it."""
+        part = self._parts[-1] if self._parts else None
+        if part is not None:
+            if not part.is_settled:
+                self._part_ended(part, failure)
+            self._account()
+        self.record.end(result, 200, failure.message if result == "broken" else None)
 
-    def _guessed_output(self) -> int:
-        """Of an answer that was cut off before any of it came: none of a stream, the usual one as a whole."""
-        return 0 if self.call.stream else round(self._expectation.output_tokens)
-
-    def _tell(self, attempt: Attempt, failure: AttemptFailed, record: AttemptRecord) -> None:
-        """Why it failed, without secrets; and what the target does not take is remembered."""
-        if failure.member is not None:
-            self._health.learn_unsupported(attempt.target, failure.member, self._now())
-        failure.message = self._safe(attempt, failure.message)
-        if failure.error is not None:
-            error = failure.error.items()
-            failure.error = {k: self._safe(attempt, v) if isinstance(v, str) else v for k, v in error}
-        record.status, record.message = failure.status, failure.message
-
-    def _safe(self, attempt: Attempt, text: str) -> str:
-        secrets = (attempt.target.credential, self.call.caller.authorization)
-        values = [secret.get_secret_value() for secret in secrets if secret is not None]
-        values += (value for value in attempt.target.extra_headers.values() if len(value) >= _SHORTEST_SECRET)
-        return redact(text, [*values, *(value.removeprefix("Bearer ") for value in values)])
-
-    def _note_content(self, attempt: Attempt) -> None:
-        """The attempt succeeds; what its headers say of limits holds from now on, and not only at a stream's end."""
-        now = self._now()
-        attempt.first_content_s = now - attempt.started
-        self._hear(attempt, now)
-
-    def _hear(self, attempt: Attempt, now: float, *, may_rest: bool = True) -> None:
-        """What the provider says is left corrects our own counts, and a target of which nothing is left rests, whether
-        it has limits or not; before the attempt ends, once."""
-        if (left := attempt.headroom) is not None:
-            if may_rest:
-                self._health.note_headroom(attempt.target, left.returns_in_s, now)
-            self._claim.hear(left.requests_left, left.tokens_left, left.returns_in_s, now)
-
-    def _cost_usd(self, target: Target, usage: Usage | None) -> float | None:
-        """What the provider says that it charges, else what its prices come to."""
-        if usage is None or usage.cost_usd is not None:
-            return None if usage is None else usage.cost_usd
-        sheet = self._router.prices.sheet(target)
-        return None if sheet is None else sheet.cost_usd(usage, self._wall)
+    def _part_ended(self, part: _Part, failure: AttemptFailed | None) -> None:
+        part.is_settled = True
+        if failure is None:
+            part.usage = part.passed.usage
+            self._settling.ended(part.attempt, None, part.usage)
+            return
+        part.usage = part.passed.usage or failure.usage or part.attempt.usage
+        self._settling.ended(part.attempt, failure, part.usage, self._tokens_of(part))
 
     def _ask_of(self, target: Target) -> Ask:
         return self._router.ask(self._expectation, target, self._wall)
-
-    def _learn(self, target: Target, usage: Usage | None) -> None:
-        """An answer that came to its end tells what calls like this one use."""
-        if usage is not None:
-            self._router.estimates.learn(target, self.call, usage, self._now())
 
     def _answer(self, attempt: Attempt) -> Answer:
         answer = self.record.answer(attempt.target, attempt.request)

@@ -328,3 +328,7 @@ class _Listener:
         reply = reply or self._collector.reply()
         if reply is not None and len(reply.data) <= _MOST_BYTES:
             self.entry = Entry(reply.data, reply.usage, cost_usd, self._wall, target.key, target.base_url)
+
+    def ended_otherwise(self) -> None:
+        """The real end of what was put together from several targets' parts, which no target gave as a whole."""
+        self.is_whole = True

@@ -183,6 +183,7 @@ class Outcome(StrEnum):
     NOT_TRANSLATABLE = "not_translatable"  # never sent: the call cannot be said in the target's format
     REFUSED = "refused"  # other 4xx
     BROKEN_STREAM = "broken_stream"  # after content was sent
+    OUT_OF_TIME = "out_of_time"  # the call's deadline came after content was sent
     CLIENT_GONE = "client_gone"
 
 

@@ -1,6 +1,7 @@
 """How an attempt reaches its target: over HTTP in some wire format, or inside the process for `echo`."""
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ _TRAILER_PATIENCE_S = 2.0
 class Attempt:
     """One try at one target; times are monotonic seconds.
 
-    `content_due` is when the first content must have come. `unsupported` are members of the call that the target has
+    `content_due` is when the first content must have come,
+    `deadline` when all must. `unsupported` are members of the call that the target has
     refused before. `request` is what was sent, and `changes` in what it differs from what the client asked, for the
     record and for mitmweb; `headroom` is what the provider says is left of its limits, `usage` what a stream told by
     the time at which it ended, however that was.
@@ -39,6 +41,7 @@ class Attempt:
     target: Target
     started: float
     content_due: float
+    deadline: float = math.inf
     unsupported: frozenset[str] = frozenset()
     changes: tuple[str, ...] = ()
     headroom: Headroom | None = None
@@ -86,7 +89,9 @@ class HttpTransport:
                 raise AttemptFailed(Outcome.BAD_REPLY, message, usage=whole.usage, is_answer=True)
             while not is_finished:
                 waits_for_content = attempt.first_content_s is None and not decoder.is_holding
-                data = await reply.read_some(self._patience(attempt) if waits_for_content else None)
+                data = await reply.read_some(
+                    self._patience(attempt) if waits_for_content else self._patience_within(attempt)
+                )
                 chunks = decoder.feed(data) if data else decoder.finish()
                 is_finished = not data or decoder.done
                 if is_finished and data:
@@ -123,6 +128,11 @@ class HttpTransport:
     def _patience(self, attempt: Attempt) -> float:
         """Seconds that are left until the first content must have come."""
         return max(attempt.content_due - self._clock.monotonic(), 0.0)
+
+    def _patience_within(self, attempt: Attempt) -> float | None:
+        """Seconds that an answer may be silent where its deadline is that near, else None."""
+        left_s = attempt.deadline - self._clock.monotonic()
+        return max(left_s, 0.0) if left_s < attempt.target.timeouts.idle else None
 
 
 async def _read_rest(reply: UpstreamReply) -> None:

@@ -48,7 +48,7 @@ from llmrouter.storage.ledger import Ledger
 from llmrouter.surfaces_in_force import open_surfaces
 from llmrouter.targets import Target
 from llmrouter.tasks import spawn
-from llmrouter.telemetry.decisions import Decision
+from llmrouter.telemetry.decisions import Decision, Observer
 from llmrouter.telemetry.recent_decisions import RecentDecisions
 from llmrouter.transports import EchoTransport, HttpTransport
 from llmrouter.upstream import Upstream
@@ -112,7 +112,7 @@ class Runtime:
         self._ledger, self._health_records = Ledger(file), HealthRecords(file)
         self._remember(catalogue.targets)
         self._calls = open_ledger(self.settings.storage, environ, Path.cwd(), self._clock)
-        told = (self._keep_counts, note_ended, *([] if self._calls is None else [self._calls]))
+        told: tuple[Observer, ...] = (self._keep_counts, note_ended, *([] if self._calls is None else [self._calls]))
         self._observing = Observing(told, self._uptime_s, self._standings, may_print=may_print)
         self.gateway.observers = self._observing.take(self.settings, self._own_sinks.sinks)
         self.pages = Pages(self._observing.sources(config, self._clock.wall))

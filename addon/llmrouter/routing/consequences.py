@@ -66,6 +66,7 @@ CONSEQUENCES: Mapping[Outcome, Consequence] = MappingProxyType(
         Outcome.NOT_TRANSLATABLE: Consequence(Verdict.NOTHING, Next.TARGET),
         Outcome.REFUSED: Consequence(Verdict.NOTHING, Next.ONE_OTHER),
         Outcome.BROKEN_STREAM: Consequence(Verdict.FAILURE, Next.NOBODY),
+        Outcome.OUT_OF_TIME: Consequence(Verdict.NOTHING, Next.NOBODY),
         Outcome.CLIENT_GONE: Consequence(Verdict.NOTHING, Next.NOBODY),
     }
 )

@@ -239,9 +239,11 @@ class RetrySettings(Frozen):
     max_attempts: PositiveInt = 4
     """How many attempts one call may make in all."""
     deadline_seconds: Seconds = 600
-    """Seconds over all attempts of one call."""
+    """Seconds over all attempts of one call, to the end of its answer."""
     max_wait_seconds: Wait = 15
     """A target that fails and is back this soon is waited for, when nothing else is left."""
+    continue_streams: Flag = True
+    """Whether the next target goes on with a stream of plain text that breaks off after its client got some of it."""
 
 
 class HealthSettings(Frozen):

@@ -60,8 +60,10 @@ class Decision:
     """Everything about one call; filled as it goes, published when it ends.
 
     `at` is Unix time, `result` is `answered`, `failed`, `broken` (after content was sent) or `client_gone`. `age_s` is
-    how old an answer of the cache was. `usage` is that of the answer; `cost_usd` is the sum over all attempts, None
-    where one of them was paid for and nobody knows how much: `known_cost_usd` is the sum of those that are known.
+    how old an answer of the cache was. `continuations` is how often another target went on with a stream that broke;
+    `answered_by` is the last one then, and `usage` the sum of all parts, None where one is not known. `cost_usd` is the
+    sum over all attempts, None where one of them was paid for and nobody knows how much: `known_cost_usd` is the sum of
+    those that are known.
     `trace` are the client's headers by which its trace goes on (W3C Trace Context), where it sent any.
     `error_kind` is a word for the error, one of few. `call` is there while observers are told, and not kept after that:
     it holds the prompt and the client's credential.
@@ -76,6 +78,7 @@ class Decision:
     cache: CacheUse = CacheUse.BYPASS
     age_s: float | None = None
     attempts: list[AttemptRecord] = field(default_factory=list)
+    continuations: int = 0
     result: str = "failed"
     status: int | None = None
     answered_by: str | None = None
@@ -107,6 +110,7 @@ class Decision:
             **({} if self.age_s is None else {"age_s": round(self.age_s, 1)}),
             "plan": {} if self.plan is None else self.plan.to_record(),
             "attempts": [_attempt_record(attempt) for attempt in self.attempts],
+            **({"continuations": self.continuations} if self.continuations else {}),
             "usage": _usage_record(usage),
             "cost_usd": self.cost_usd,
             **({} if self.cost_usd is not None else {"known_cost_usd": self.known_cost_usd}),

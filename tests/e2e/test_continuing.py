@@ -1,0 +1,46 @@
+"""A provider that breaks off in the middle of an answer, and an unmodified app that sees nothing of it."""
+
+from typing import Any
+
+import openai
+import pytest
+
+from tests.e2e.conftest import StartRouter
+from tests.e2e.router_process import app_environment, async_sdk
+from tests.fakes.provider import RESET, FakeProvider, Status, StreamSteps, sse_chunk
+from tests.test_continuing import WHOLE, GoesOn, words
+
+MESSAGES: Any = [{"role": "user", "content": "ping"}]
+ROLE = sse_chunk("", delta={"role": "assistant"})
+
+
+async def test_the_sdk_reads_one_unbroken_stream(
+    start_router: StartRouter, fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = words(WHOLE)
+    breaks = [StreamSteps([ROLE, *pieces[:count], RESET]) for count in (2, 7, len(pieces) - 1)]
+    fake.script(*breaks)
+    async with FakeProvider(default=GoesOn(WHOLE)) as good:
+        common = {"type": "openai_compatible", "model": "fake-model"}
+        router = await start_router(
+            {
+                "providers": [
+                    {"name": "fake", "base_url": fake.base_url, "priority": 0} | common,
+                    {"name": "good", "base_url": good.base_url, "priority": 1} | common,
+                ]
+            }
+        )
+        with app_environment(router, monkeypatch):
+            async with async_sdk() as client:
+                for _ in breaks:
+                    stream = client.chat.completions.stream(model="gpt-4o", messages=MESSAGES)
+                    async with stream as events:
+                        final = await events.get_final_completion()
+                    assert final.choices[0].message.content == WHOLE
+                    assert final.choices[0].finish_reason == "stop"
+
+                fake.script(StreamSteps([ROLE, *pieces[:4], RESET]))
+                good.script(Status(400))
+                with pytest.raises(openai.APIError, match="broke off"):
+                    async for _ in await client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True):
+                        pass

@@ -62,7 +62,7 @@ def surfaces_on(store: WatchedStore, opened: list[str]) -> Surfaces:
 
     caller: Callable[..., str] = lambda _: "me"  # noqa: E731 - as short as it is
     clock = Clock(lambda: 5.0, lambda: 1000.0)
-    return Surfaces(Means(nobody, lambda: "m", lambda _: 1, caller, open_store, clock, retain_s=100.0))
+    return Surfaces(Means(nobody, lambda: "m", lambda _: 1, lambda _: False, caller, open_store, clock, retain_s=100.0))
 
 
 def asked(method: str, path: str) -> Operation:

@@ -306,7 +306,7 @@ class CachedAnswering:
 
 
 def _size_of(chunks: Sequence[Chunk]) -> int:
-    return sum(len(chunk.data) for chunk in chunks)
+    return sum(len(chunk.data) + len(chunk.native) for chunk in chunks)
 
 
 class _Listener:

@@ -1,6 +1,6 @@
 """What a client asked: a Call, with the JSON it sent kept as it came."""
 
-from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -192,6 +192,21 @@ class MediaTokens(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class ResponsesRequest:
+    """The Responses request that a chat call stands for, for targets that speak Responses themselves.
+
+    `fields` is its JSON as it was sent, and `items` are its input and all that comes before it, in their full form.
+    `hosted` names what of it only those can do who run OpenAI's own tools; `has_custom_tools` tells whether it offers
+    tools that take a text.
+    """
+
+    fields: JsonObject
+    items: Sequence[Mapping[str, Any]]
+    hosted: frozenset[str] = frozenset()
+    has_custom_tools: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request of a client, checked.
 
@@ -200,7 +215,8 @@ class Call:
     `tools` for `functions`, too. `surface` is the API that was asked where that is another one, such as responses.
     `input_characters` is the length of the prompt's JSON text without media, for estimates, and `media` what these are
     guessed to count for, None where there are none; `max_output_tokens` is the client's own limit. `beginnings` are
-    what a provider may still have of the prompt from an earlier turn.
+    what a provider may still have of the prompt from an earlier turn. `responses` is what the client asked where that
+    was a response.
     """
 
     id: str
@@ -218,3 +234,4 @@ class Call:
     preferences: Preferences = Preferences()
     beginnings: Beginnings = field(default_factory=Beginnings)
     surface: str = ""
+    responses: ResponsesRequest | None = None

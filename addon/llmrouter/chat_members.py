@@ -52,5 +52,10 @@ SEVERAL_PROMPTS, TOKEN_PROMPT = "prompt:several", "prompt:tokens"
 NATIVE_TEXT_ONLY = TEXT_ONLY | {SEVERAL_PROMPTS, TOKEN_PROMPT}
 """What a target can only do that has text completions itself."""
 
-NATIVE_TEXT = "completions"
-"""Stands for the endpoint itself: a target that has it, but not for this model, is asked by chat."""
+NATIVE_TEXT, NATIVE_RESPONSES = "completions", "responses"
+"""Stand for the endpoints themselves: a target that has one, but not for this model, is asked by chat."""
+
+IN_OWN_ACCOUNT = frozenset(
+    {"code_interpreter with files", "file_search", "input_file by file_id", "input_image by file_id", "prompt"}
+)
+"""What of a Responses request is found only with a key of the account in which the app put it."""

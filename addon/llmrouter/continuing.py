@@ -64,7 +64,7 @@ def continuing_call(call: Call, said: str, said_tokens: int, target: Target) -> 
     left = None if call.max_output_tokens is None else max(call.max_output_tokens - said_tokens, 1)
     characters = call.input_characters + len(said) + len(_ORDER)
     body = JsonObject(call.body.encode(changes))
-    return replace(call, body=body, input_characters=characters, max_output_tokens=left)
+    return replace(call, body=body, input_characters=characters, max_output_tokens=left, responses=None)
 
 
 def takes_beginning(target: Target) -> bool:
@@ -117,6 +117,8 @@ class SaidSoFar:
         if not self.is_plain:
             return
         for chunk in chunks:
+            # What a provider tells in events of its own nobody else can go on with.
+            self.is_plain = self.is_plain and not chunk.native
             self._data.append(chunk.data)
             self._size += len(chunk.data)
         if self._size > _MOST_UNREAD_BYTES:

@@ -61,10 +61,14 @@ def _count(source: Any, name: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete answer: `data` is the chat completion's JSON text as the client gets it."""
+    """A complete answer: `data` is the chat completion's JSON text as the client gets it.
+
+    `native` is the answer as the target gave it, where that was asked for Responses and speaks them itself.
+    """
 
     data: bytes
     usage: Usage | None = None
+    native: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,11 @@ class Chunk:
 
     `data` is its JSON text as the client gets it, empty where the client must not see the chunk (a usage chunk that
     it did not ask for). `is_content` tells that it carries text, a tool call, or the end of a choice: from then on
-    the answer has begun.
+    the answer has begun. `native` is the event behind the chunk, as in `Reply`; one that says nothing in chat has a
+    chunk without data, and all chunks after the first that has one have none beside.
     """
 
     data: bytes
     is_content: bool
     usage: Usage | None = None
+    native: bytes = b""

@@ -36,13 +36,15 @@ def has(path: str) -> bool:
 class Means:
     """What the surfaces act with.
 
-    `ask` is the gateway's `answer`, `input_tokens` the estimate of a call's prompt, `caller_key` tells callers apart,
-    `open_store` may take long and raises `StateUnavailable`; `retain_s` is how long what nobody changes stays.
+    `ask` is the gateway's `answer`, `input_tokens` the estimate of a call's prompt, `can_serve` tells whether any
+    target may answer it, `caller_key` tells callers apart, `open_store` may take long and raises `StateUnavailable`;
+    `retain_s` is how long what nobody changes stays.
     """
 
     ask: Callable[[Call], Awaitable[Answer]]
     default_model: Callable[[], str]
     input_tokens: Callable[[Call], int]
+    can_serve: Callable[[Call], bool]
     caller_key: Callable[[Caller], str]
     open_store: Callable[[], StateStore]
     clock: Clock
@@ -108,7 +110,7 @@ class Surfaces:
                 return self._opened
             means = self._means
             store = await asyncio.to_thread(means.open_store)
-            asking = Asking(means.ask, means.default_model, means.input_tokens)
+            asking = Asking(means.ask, means.default_model, means.input_tokens, means.can_serve)
             responses = Responses(asking, store, means.clock, means.caller_key)
             assistants = Assistants(means.ask, store, means.clock, means.default_model, means.caller_key)
             opened = _Opened(store, responses, assistants)

@@ -39,6 +39,7 @@ def open_surfaces(
         ask=gateway.answer,
         default_model=default_model,
         input_tokens=lambda call: _input_tokens(gateway, call),
+        can_serve=lambda call: bool(gateway.router.acceptable(call)[0]),
         caller_key=caller_key,
         open_store=open_store,
         clock=gateway.clock,

@@ -47,6 +47,11 @@ class Target:
         """Whether it has the endpoint /completions itself."""
         return Offer.COMPLETIONS in self.brand.endpoints and self.dialect.wire_format == "openai_compatible"
 
+    @property
+    def has_responses(self) -> bool:
+        """Whether a Responses request can be forwarded to it."""
+        return self.brand.forwards_responses
+
     def __repr__(self) -> str:
         # Headers and addresses may hold keys, and this ends in the messages of other people's exceptions.
         return f"Target({self.key!r})"

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from llmrouter.calls import Call
-from llmrouter.chat_members import NATIVE_TEXT
 from llmrouter.clock import Clock
 from llmrouter.errors import AttemptFailed, Outcome
 from llmrouter.providers import echo, failures, formats
-from llmrouter.providers.completions import without_native
 from llmrouter.providers.formats import Dialogue
 from llmrouter.providers.rate_limits import Headroom, headroom
 from llmrouter.providers.told_usage import usage_told
@@ -123,7 +121,7 @@ class HttpTransport:
         now = self._clock.wall()
         failure = failures.classify(reply.status, reply.headers, body, now, members=translation.members)
         failure.usage = usage_told(body, attempt.target.dialect)
-        raise without_native(failure) if NATIVE_TEXT in translation.members else failure
+        raise failures.without_endpoint(failure, translation.members)
 
     def _patience(self, attempt: Attempt) -> float:
         """Seconds that are left until the first content must have come."""

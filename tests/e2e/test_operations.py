@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import pytest
 
 from tests.e2e.conftest import StartRouter
 from tests.e2e.router_process import REPOSITORY, RouterProcess
-from tests.fakes.provider import Answer, FakeProvider, Seen, Status
+from tests.fakes.provider import Answer, FakeProvider, Seen, Status, StreamSteps, sse
+from tests.providers.responses_samples import events_of, message, response, text_part
 
 _ROW = re.compile(r"^\| `([A-Z]+) (/v1/[^`]*)` \| ([a-z ]+) \|", re.MULTILINE)
 _IN_SDK = re.compile(
@@ -68,6 +69,11 @@ class Embedded:
             usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
             body = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
             await Status(200, body | {"usage": usage}).perform(exchange)
+        elif exchange.seen.path == "/v1/responses":
+            said = message(text_part("hello there"))
+            events = [sse(event) for event in events_of(said)]
+            is_stream = exchange.seen.json().get("stream")
+            await (StreamSteps(events) if is_stream else Status(200, response(said))).perform(exchange)
         else:
             await Answer("hello there").perform(exchange)
 
@@ -180,14 +186,13 @@ class World:
 @pytest.fixture
 async def router(
     start_router: StartRouter, fake_openai: tuple[FakeProvider, tuple[str, ...]]
-) -> tuple[RouterProcess, FakeProvider, FakeProvider]:
-    """A router over a provider that has all three endpoints of models."""
-    fake = FakeProvider(default=Embedded())
-    await fake.__aenter__()
+) -> AsyncIterator[tuple[RouterProcess, FakeProvider, FakeProvider]]:
+    """A router over a provider that has all endpoints of models."""
     server, options = fake_openai
-    provider = {"name": "fake", "type": "vllm", "base_url": fake.base_url}
-    models = [{"id": "m", "serves": ["gpt-4o", "m"]}]
-    return await start_router({"providers": [provider | {"models": models}]}, options=options), fake, server
+    async with FakeProvider(default=Embedded()) as fake:
+        provider = {"name": "fake", "type": "vllm", "base_url": fake.base_url}
+        models = [{"id": "m", "serves": ["gpt-4o", "m"]}]
+        yield await start_router({"providers": [provider | {"models": models}]}, options=options), fake, server
 
 
 async def test_every_row_is_true(router: tuple[RouterProcess, FakeProvider, FakeProvider]) -> None:

@@ -90,7 +90,10 @@ class World:
             self.calls.append(call)
             return await answer(call)
 
-        asking = Asking(ask, lambda: "gpt-4o-mini", lambda call: call.input_characters // 4)
+        def can_serve(call: Call) -> bool:
+            return bool(self.gateway.runtime.gateway.router.acceptable(call)[0])
+
+        asking = Asking(ask, lambda: "gpt-4o-mini", lambda call: call.input_characters // 4, can_serve)
         return Responses(asking, self.store, Clock(wall=lambda: self.now), _key_of)
 
     def operation(self, method: str, path: str, body: Any = None, *, key: str = "a", **query: str) -> Operation:

@@ -39,7 +39,9 @@ class Brand:
     `base_url` is None where only the user knows it; `{NAME}` in it stands for an environment variable. `key_env` is the
     usual environment variable of its key, None where there is no usual one. `key_header` carries the key (after
     `Bearer` in `authorization`), `headers` are sent with every request. `rules` are applied in order, so that a
-    later one has the last word. `source` says where the facts stand and when they were read.
+    later one has the last word. `forwards_responses` tells that its Responses are whole: where they are a beta, or made
+    of a chat by the server, the router does that itself. `hosts_tools` tells that it runs OpenAI's own tools. `source`
+    says where the facts stand and when they were read.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Brand:
     headers: tuple[tuple[str, str], ...] = ()
     endpoints: tuple[Offer, ...] = (Offer.CHAT, Offer.MODELS)
     rules: tuple[ModelRule, ...] = ()
+    forwards_responses: bool = False
+    hosts_tools: bool = False
 
     def dialect_for(self, model: str) -> Dialect:
         """How this model of the brand wants to be spoken to."""

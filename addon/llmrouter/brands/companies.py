@@ -51,6 +51,8 @@ COMPANIES = (
         endpoints=(_CHAT, _EMBEDDINGS, _RESPONSES, _MODELS),
         dialect=OPENAI,
         rules=OPENAI_RULES,
+        forwards_responses=True,
+        hosts_tools=True,
         source="sections 2, 3.1 and 10.6",
     ),
     Brand(
@@ -61,6 +63,7 @@ COMPANIES = (
         key_header="api-key",
         dialect=OPENAI,
         rules=OPENAI_RULES,
+        forwards_responses=True,
         source="section 3.16; the rules of OpenAI hold for deployments that are called like their model",
     ),
     Brand(
@@ -209,6 +212,7 @@ COMPANIES = (
                 Detour(frozenset({"tools", "response_format"}), replace(_FIREWORKS, structured=Structured.PROMPT)),
             ),
         ),
+        forwards_responses=True,
         source="sections 3.12 and 15",
     ),
     Brand(
@@ -247,6 +251,7 @@ COMPANIES = (
                 refuses=ELSEWHERE_REFUSED | {"stop"},
             ),
         ),
+        forwards_responses=True,
         source="sections 3.15 and 15",
     ),
     Brand(

@@ -32,6 +32,7 @@ LOCAL_SERVERS = (
         key_required=False,
         endpoints=_ALL,
         dialect=replace(COMPATIBLE, knows_developer=True),
+        forwards_responses=True,
         source="sections 3.21 and 15",
     ),
     Brand(
@@ -50,6 +51,7 @@ LOCAL_SERVERS = (
         key_required=False,
         endpoints=_ALL,
         dialect=_RENAMED,
+        forwards_responses=True,
         source="sections 3.23 and 15",
     ),
     Brand(
@@ -73,6 +75,7 @@ LOCAL_SERVERS = (
             takes_custom_tools=True,
             refuses=ELSEWHERE_REFUSED | {"logit_bias", "n", "stop"},
         ),
+        forwards_responses=True,
         source="section 10; an unknown server that speaks OpenAI's Responses",
     ),
     Brand(

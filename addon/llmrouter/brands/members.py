@@ -1,7 +1,7 @@
 """Sets of request members that many brands leave out, refuse or rename."""
 
 from llmrouter.brands.dialect import Dialect
-from llmrouter.chat_members import NATIVE_TEXT
+from llmrouter.chat_members import NATIVE_RESPONSES, NATIVE_TEXT
 
 OPENAI_ONLY = frozenset(
     {
@@ -39,7 +39,7 @@ DISPENSABLE = (
     | PENALTIES
     | {
         *("max_completion_tokens", "max_tokens", "parallel_tool_calls", "reasoning_effort"),
-        *("include", "response_format", "seed", "stream_options", NATIVE_TEXT),
+        *("include", "response_format", "seed", "stream_options", NATIVE_TEXT, NATIVE_RESPONSES),
     }
 )
 """What a target that calls it unsupported is asked without, or in another way: it steers how an answer is made and not

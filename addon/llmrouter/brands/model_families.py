@@ -42,6 +42,8 @@ _OPENAI_RESPONSES = Dialect(
     | LOGPROBS,
 )
 OPENAI_RULES = (
+    # What is encrypted is what a model thought; those that do not think refuse to be asked for it.
+    where("gpt-3*", "gpt-4*", "chatgpt-4*", drops=frozenset({"include"})),
     where("o1*", "o3*", "o4*", "gpt-5*", "gpt-6*", renames=MAX_COMPLETION_TOKENS),
     where("o3*", "o4-mini*", refuses=frozenset({"stop"})),
     where("gpt-5", "gpt-5-mini*", "gpt-5-nano*", "gpt-5-20*", "o1*", "o3*", "o4*", drops=SAMPLING | PENALTIES),

@@ -40,6 +40,9 @@ def admit(call: Call, when: When) -> Admission:
     Calls are deterministic that ask for it: with temperature 0, top_p 0 or a seed; embeddings always are.
     """
     wishes = call.preferences.cache
+    # What OpenAI's own tools find or do is never the same twice.
+    if call.responses is not None and call.responses.hosted:
+        when = "never"
     if when == "never" or (when == "deterministic" and not _is_deterministic(call)):
         return Admission(only_if_cached=True) if wishes.only_if_cached else _NOTHING
     look_up = not wishes.no_cache and wishes.max_age_s != 0

@@ -49,6 +49,10 @@ def signature(call: Call) -> bytes:
             asked[name] = value
     if "max_tokens" in asked and "max_completion_tokens" not in asked:
         asked["max_completion_tokens"] = asked.pop("max_tokens")
+    if call.responses is not None:
+        # Beside its text an answer may tell more or less.
+        told = call.responses.fields
+        asked["responses"] = {name: told[name] for name in ("include", "reasoning") if told.get(name)}
     return blake2b(_write([call.endpoint.value, asked]), digest_size=SIGNATURE_BYTES).digest()
 
 

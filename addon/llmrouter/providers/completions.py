@@ -172,12 +172,5 @@ def translate(job: Job) -> TextTranslation:
     return TextTranslation(job)
 
 
-def without_native(failure: AttemptFailed) -> AttemptFailed:
-    """What a refusal of the endpoint for this model means: the target may still chat, and is asked so at once."""
-    if failure.outcome is not Outcome.MODEL_GONE:
-        return failure
-    return AttemptFailed(Outcome.UNSUPPORTED, failure.message, failure.status, failure.error, member=NATIVE_TEXT)
-
-
 def _is_choice(choice: Any) -> bool:
     return isinstance(choice, dict) and isinstance(choice.get("text"), str)

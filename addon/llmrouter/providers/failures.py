@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from llmrouter.chat_members import NATIVE_RESPONSES, NATIVE_TEXT
 from llmrouter.errors import AttemptFailed, Outcome
 from llmrouter.providers import error_words
 from llmrouter.providers.error_bodies import LONGEST_WORD, Told, read_error
@@ -65,6 +66,15 @@ def classify(
     outcome, member = _meaning(status, told, members)
     wait_s = _wait_s(outcome, told, {**told.headers, **headers}, text, now_wall)
     return _failed(outcome, told, status, wait_s, member, tuple(secrets))
+
+
+def without_endpoint(failure: AttemptFailed, members: Mapping[str, str]) -> AttemptFailed:
+    """What a refusal of an endpoint for this model means where one other than chat was asked, which then stands among
+    the `members`: the target may still chat, and is asked so at once."""
+    endpoint = next((name for name in (NATIVE_TEXT, NATIVE_RESPONSES) if name in members), None)
+    if endpoint is None or failure.outcome is not Outcome.MODEL_GONE:
+        return failure
+    return AttemptFailed(Outcome.UNSUPPORTED, failure.message, failure.status, failure.error, member=endpoint)
 
 
 def classify_inside(

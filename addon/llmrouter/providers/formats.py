@@ -10,6 +10,7 @@ from llmrouter.chat_members import NATIVE_TEXT
 from llmrouter.errors import AttemptFailed, Outcome
 from llmrouter.providers import anthropic, completions, embeddings, gemini, openai_compatible, openai_responses
 from llmrouter.providers.legacy_functions import LegacyDecoder, is_legacy, legacy_reply, modernised
+from llmrouter.providers.openai_responses import forwarded
 from llmrouter.providers.told_usage import usage_told
 from llmrouter.providers.validated import ValidatedDecoder, validated_reply
 from llmrouter.providers.wire import ChunkDecoder, Job, Translation, WireFormat
@@ -63,11 +64,9 @@ class Dialogue:
 
 def translate(job: Job) -> Dialogue:
     """The job's call in its target's words; raises `AttemptFailed` with NOT_TRANSLATABLE where there are none."""
-    if job.call.endpoint is Endpoint.EMBEDDINGS:
-        return Dialogue(embeddings.translate(job), job.dialect, is_legacy=False)
+    if (own := _in_own_words(job)) is not None:
+        return Dialogue(own, job.dialect, is_legacy=False)
     if job.call.endpoint is Endpoint.COMPLETIONS:
-        if job.target.has_text_completions and NATIVE_TEXT not in job.unsupported:
-            return Dialogue(completions.translate(job), job.dialect, is_legacy=False)
         job = replace(job, call=completions.as_chat(job.call))
     if job.dialect.wire_format not in _KNOWS_BOTH_LIMITS:
         job = replace(job, unsupported=job.unsupported - _LIMITS)
@@ -80,3 +79,21 @@ def translate(job: Job) -> Dialogue:
         # Nothing was sent, so that no provider is to blame: the client's JSON has a shape that nobody thought of.
         message = f"the request has a member of a kind that cannot be translated ({type(error).__name__})"
         raise AttemptFailed(Outcome.NOT_TRANSLATABLE, message) from error
+
+
+def _in_own_words(job: Job) -> Translation | None:
+    """The call as its target has it itself; None where it must be asked by chat. Raises `AttemptFailed`."""
+    asked = job.call.responses
+    if job.call.endpoint is Endpoint.EMBEDDINGS:
+        return embeddings.translate(job)
+    if job.call.endpoint is Endpoint.COMPLETIONS:
+        is_known = job.target.has_text_completions and NATIVE_TEXT not in job.unsupported
+        return completions.translate(job) if is_known else None
+    if asked is None:
+        return None
+    if forwarded.speaks(job):
+        return forwarded.translate(job, asked)
+    if asked.hosted:
+        message = f"it does not run: {', '.join(sorted(asked.hosted))}"
+        raise AttemptFailed(Outcome.NOT_TRANSLATABLE, message)
+    return None

@@ -11,7 +11,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmrouter.endpoints.responses.events import Event, EventStream, render
+from llmrouter.endpoints.responses.events import Event, render
+from llmrouter.endpoints.responses.streams import ResponseStream
 from llmrouter.errors import RouterError
 from llmrouter.responding import refusals
 from llmrouter.responding.archive import UNFINISHED, Archive, Response, document
@@ -36,7 +37,7 @@ class Run:
     """A response in the making; `frames[n]` is the event with the sequence number n."""
 
     turn: Turn
-    stream: EventStream
+    stream: ResponseStream
     frames: list[bytes] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
@@ -86,7 +87,7 @@ class BackgroundRuns:
                 f"{MOST_RUNS} responses are being made in the background; wait until some of them have ended.",
                 retry_after_s=10.0,
             )
-        run = Run(turn, EventStream(shape_of(turn), new_id))
+        run = Run(turn, ResponseStream(shape_of(turn), new_id))
         first = run.stream.begin()
         async with turn.held as held:
             await self._keep_begun(run)

@@ -8,15 +8,19 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from llmrouter import calls
 from llmrouter.call_record import Answer
 from llmrouter.calls import Call
 from llmrouter.clock import Clock
 from llmrouter.endpoints import chat
 from llmrouter.endpoints.responses.chat_request import chat_body
-from llmrouter.endpoints.responses.events import Event, EventStream
+from llmrouter.endpoints.responses.events import Event
 from llmrouter.endpoints.responses.failures import error_code
+from llmrouter.endpoints.responses.relayed import relayed_response
 from llmrouter.endpoints.responses.request import ResponsesRequest, custom_tools
+from llmrouter.endpoints.responses.request_items import held_elsewhere
 from llmrouter.endpoints.responses.response import ResponseShape
+from llmrouter.endpoints.responses.streams import ResponseStream
 from llmrouter.endpoints.responses.whole import response_of
 from llmrouter.errors import RouterError
 from llmrouter.operations import Operation
@@ -48,7 +52,7 @@ class Maker:
     default_model: Callable[[], str]
 
     def call_of(self, operation: Operation, request: ResponsesRequest, items: list[Item]) -> Call:
-        """The chat call that a request becomes with these items as its whole prompt.
+        """The chat call that a request becomes with these items as its whole prompt; the request itself goes along.
 
         In the background it is always a stream, so that a cancel ends it at once and its state can be looked at.
         """
@@ -60,14 +64,16 @@ class Maker:
             caller=operation.caller,
             preferences=operation.preferences,
         )
-        return replace(call, surface="responses")
+        hosted = frozenset(hosted_in(request, items))
+        asked = calls.ResponsesRequest(request.fields, items, hosted, bool(custom_tools(request)))
+        return replace(call, surface="responses", responses=asked)
 
     async def answer(self, turn: Turn) -> Answer:
         """The gateway's answer; with `truncation: auto` a prompt that is too long is cut and asked again.
 
         Each time half of what is left goes, the oldest first, up to five times, and never all of it.
         """
-        items = [*turn.history, *turn.given]
+        items = turn.items
         answer = await self.ask(self.call_of(turn.operation, turn.request, items))
         for _ in range(_MOST_CUTS if turn.request.truncation == "auto" else 0):
             shorter = without_oldest(items)
@@ -80,12 +86,17 @@ class Maker:
     async def whole(self, turn: Turn, answer: Answer) -> Response:
         """The response to an answer that came as a whole, once it is kept."""
         assert answer.reply is not None
-        completion = orjson.loads(answer.reply.data)
-        response = response_of(completion, shape_of(turn), new_id, self.clock.wall())
+        reply, shape, now = answer.reply, shape_of(turn), self.clock.wall()
+        if reply.native:
+            response = relayed_response(reply.native, shape, new_id, now)
+        else:
+            response = response_of(orjson.loads(reply.data), shape, new_id, now)
         await self._kept(turn.id, response, [], self.keeper(turn))
         return response
 
-    async def events(self, turn: Turn, answer: Answer, stream: EventStream, keep: Keep) -> AsyncGenerator[list[Event]]:
+    async def events(
+        self, turn: Turn, answer: Answer, stream: ResponseStream, keep: Keep
+    ) -> AsyncGenerator[list[Event]]:
         """The events after the first ones, as the answer's chunks come; the last of them once the response is kept.
 
         An answer that is an error, or breaks off, ends in `response.failed`. The answer's chunks are closed at once
@@ -94,7 +105,7 @@ class Maker:
         try:
             async with aclosing(_chunks(answer)) as batches:
                 async for chunks in batches:
-                    if events := [e for chunk in chunks if chunk.data for e in stream.feed(orjson.loads(chunk.data))]:
+                    if events := [event for chunk in chunks for event in stream.feed(chunk)]:
                         yield events
             last = stream.end(self.clock.wall())
         except RouterError as error:
@@ -152,6 +163,11 @@ def _chunks(answer: Answer) -> AsyncGenerator[list[Chunk]]:
         raise answer.error
     assert answer.chunks is not None
     return answer.chunks
+
+
+def hosted_in(request: ResponsesRequest, items: list[Item]) -> list[str]:
+    """What of a request with these items as its prompt only OpenAI can do."""
+    return list(dict.fromkeys([*request.hosted_tools, *held_elsewhere(items)]))
 
 
 def shape_of(turn: Turn) -> ResponseShape:

@@ -1,7 +1,7 @@
 """Why an operation on a response or a conversation is refused, in OpenAI's words.
 
-Ids that are another caller's look the same as ids that nobody has. All unknown ids are 404, as issue 6 wants, though
-OpenAI itself tells an unknown `previous_response_id` by 400; the code, which programs look at, is OpenAI's.
+Ids that are another caller's look the same as ids that nobody has. All unknown ids are 404, though OpenAI itself
+tells an unknown `previous_response_id` by 400; the code, which programs look at, is OpenAI's.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,8 @@ from llmrouter.calls import Call, Caller
 from llmrouter.clock import Clock
 from llmrouter.endpoints.chat import headers_for
 from llmrouter.endpoints.responses import request as requests
-from llmrouter.endpoints.responses.events import EventStream, render
+from llmrouter.endpoints.responses.events import render
+from llmrouter.endpoints.responses.streams import ResponseStream
 from llmrouter.errors import RouterError
 from llmrouter.operations import Operation, Result
 from llmrouter.responding import refusals
@@ -18,7 +19,7 @@ from llmrouter.responding.background import BackgroundRuns
 from llmrouter.responding.conversations import Conversations, ok
 from llmrouter.responding.items import new_id
 from llmrouter.responding.kept_responses import KeptResponses
-from llmrouter.responding.making import Maker, shape_of
+from llmrouter.responding.making import Maker, hosted_in, shape_of
 from llmrouter.responding.turns import Turn, Turns
 from llmrouter.storage.state.store import StateStore
 
@@ -27,12 +28,13 @@ RESPONSES, CONVERSATIONS = "/v1/responses", "/v1/conversations"
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What responses are made with: the gateway's `answer`, the model where a request names none, and the estimate of
-    a call's input tokens."""
+    """What responses are made with: the gateway's `answer`, the model where a request names none, the estimate of a
+    call's input tokens, and whether any target may answer it."""
 
     answer: Callable[[Call], Awaitable[Answer]]
     default_model: Callable[[], str]
     input_tokens: Callable[[Call], int]
+    can_serve: Callable[[Call], bool]
 
 
 class Responses:
@@ -48,7 +50,7 @@ class Responses:
         self._maker = Maker(asking.answer, self._archive, self._conversations, clock, asking.default_model)
         self.runs = BackgroundRuns(self._maker, self._archive)
         self._kept = KeptResponses(self._archive, self.runs)
-        self._input_tokens = asking.input_tokens
+        self._asking = asking
         self._caller_key = caller_key
 
     async def answer(self, operation: Operation) -> Result | None:
@@ -102,7 +104,7 @@ class Responses:
 
     async def _create(self, operation: Operation, caller: str) -> Result | None:
         turn = await self._turns.of(operation, caller)
-        if turn is None:
+        if turn is None or not await self._is_for_router(turn):
             return None
         if turn.request.background:
             return await self._begin_in_background(turn)
@@ -118,6 +120,16 @@ class Responses:
         await anext(frames)
         return Result(200, {**answer.headers, **headers_for(stream=True)}, frames=frames)
 
+    async def _is_for_router(self, turn: Turn) -> bool:
+        """Whether a target can do what is asked; raises `RouterError` where OpenAI lacks what only the router knows."""
+        hosted = hosted_in(turn.request, turn.items)
+        if not hosted or self._asking.can_serve(self._maker.call_of(turn.operation, turn.request, turn.items)):
+            return True
+        await turn.held.aclose()
+        if turn.request.conversation or turn.request.previous_response_id:
+            raise refusals.hosted_tools(hosted)
+        return False
+
     async def _begin_in_background(self, turn: Turn) -> Result:
         headers = {"x-request-id": turn.operation.id, "x-llmrouter-request-id": turn.operation.id}
         run = await self.runs.start(turn)
@@ -127,7 +139,7 @@ class Responses:
 
     async def _frames(self, turn: Turn, answer: Answer) -> AsyncGenerator[bytes]:
         """The events of a response that ends with its client."""
-        stream = EventStream(shape_of(turn), new_id)
+        stream = ResponseStream(shape_of(turn), new_id)
         events = self._maker.events(turn, answer, stream, self._maker.keeper(turn))
         async with turn.held, aclosing(events) as batches:
             batch = [*stream.begin(), *await anext(batches)]
@@ -143,7 +155,7 @@ class Responses:
         if request.hosted_tools or history is None:
             return None
         items = [*history, *await self._turns.input_of(request, caller, history)]
-        tokens = self._input_tokens(self._maker.call_of(operation, request, items))
+        tokens = self._asking.input_tokens(self._maker.call_of(operation, request, items))
         return ok({"object": "response.input_tokens", "input_tokens": tokens})
 
 

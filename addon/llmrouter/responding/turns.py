@@ -30,6 +30,11 @@ class Turn:
     given: list[Item]
     held: AsyncExitStack
 
+    @property
+    def items(self) -> list[Item]:
+        """All that the response answers."""
+        return [*self.history, *self.given]
+
 
 @dataclass(frozen=True, slots=True)
 class Turns:
@@ -43,13 +48,9 @@ class Turns:
     async def of(self, operation: Operation, caller: str) -> Turn | None:
         """The turn that a request asks for; None where only OpenAI can answer it.
 
-        That is so where it names tools that run at OpenAI, or goes on from what the router does not know. Raises
-        `RouterError`, and holds nothing then.
+        That is so where it goes on from what the router does not know. Raises `RouterError`, and holds nothing then.
         """
         request = requests.parse(operation.body, self.default_model())
-        if request.hosted_tools:
-            await self._refuse_local(request, caller)
-            return None
         async with AsyncExitStack() as held:
             id = new_id("resp")
             if request.conversation is not None:
@@ -57,7 +58,12 @@ class Turns:
             history = await self.history(request, caller)
             if history is None:
                 return None
-            given = await self._given(request, caller, history)
+            try:
+                given = await self._given(request, caller, history)
+            except refusals.UnknownId:
+                if request.hosted_tools:
+                    return None
+                raise
             check_bounds(0, len(history) + len(given))
             return Turn(operation, caller, request, id, self.clock.wall(), history, given, held.pop_all())
 
@@ -96,8 +102,3 @@ class Turns:
         if await self.conversations.get(caller, conversation) is not None:
             await self.conversations.lock(caller, conversation, owner)
             held.push_async_callback(self.conversations.unlock, caller, conversation, owner)
-
-    async def _refuse_local(self, request: ResponsesRequest, caller: str) -> None:
-        """OpenAI cannot go on from what only the router knows."""
-        if (request.conversation or request.previous_response_id) and await self.history(request, caller) is not None:
-            raise refusals.hosted_tools(request.hosted_tools)

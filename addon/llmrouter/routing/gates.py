@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from llmrouter.brands.members import DISPENSABLE
 from llmrouter.calls import Call, Endpoint
-from llmrouter.chat_members import NATIVE_TEXT_ONLY
+from llmrouter.chat_members import IN_OWN_ACCOUNT, NATIVE_TEXT_ONLY
 from llmrouter.settings.model import RouteSettings
 from llmrouter.targets import Target
 
@@ -79,6 +79,8 @@ def refuse(target: Target, call: Call, route: RouteSettings | None) -> Refusal |
         return Refusal(f"it cannot do: {', '.join(sorted(missing))}", Gate.REQUEST)
     if lost := _lost_by_chat(target, call):
         return Refusal(f"it has no text completions, which {', '.join(sorted(lost))} need", Gate.REQUEST)
+    if unhosted := _unhosted(target, call):
+        return Refusal(f"it does not run: {', '.join(sorted(unhosted))}", Gate.REQUEST)
     if unable := _unable(target, call):
         return Refusal(f"it does not take: {', '.join(sorted(unable))}", Gate.REQUEST)
     unwanted = None if route is None else _unfit(target, route)
@@ -144,3 +146,13 @@ def _lost_by_chat(target: Target, call: Call) -> frozenset[str]:
     if call.endpoint is not Endpoint.COMPLETIONS or target.has_text_completions:
         return frozenset()
     return call.members & NATIVE_TEXT_ONLY
+
+
+def _unhosted(target: Target, call: Call) -> frozenset[str]:
+    """Which of OpenAI's own tools the call needs and the target does not run, or not on what lies in the app's own
+    account at OpenAI."""
+    if call.responses is None or not call.responses.hosted:
+        return frozenset()
+    if not (target.brand.hosts_tools and target.has_responses):
+        return call.responses.hosted
+    return frozenset() if target.uses_caller_key else call.responses.hosted & IN_OWN_ACCOUNT

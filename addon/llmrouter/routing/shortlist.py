@@ -35,7 +35,7 @@ class Shortlist:
 
 class Shortlists:
     """The lists of one configuration; calls are of a kind that ask for the same endpoint, model,
-    needs, members and provider."""
+    needs, members, provider and tools of OpenAI's own."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -43,12 +43,13 @@ class Shortlists:
 
     def of(self, call: Call) -> Shortlist:
         """The list for a call."""
-        kind = call.endpoint, call.model, call.needs, call.members, call.preferences.provider
+        hosted = call.responses.hosted if call.responses is not None else None
+        kind = call.endpoint, call.model, call.needs, call.members, call.preferences.provider, hosted
         found = self._known.get(kind)
         if found is None:
             found = self._make(call)
             # Clients choose the names of members, too: what nobody can know is not kept.
-            if len(call.model) <= LONGEST_NAME and sum(map(len, call.members)) <= _LONGEST_MEMBERS:
+            if len(call.model) <= LONGEST_NAME and sum(map(len, (*call.members, *(hosted or ())))) <= _LONGEST_MEMBERS:
                 self._known[kind] = found
         return found
 

@@ -198,10 +198,13 @@ def test_thoughts_go_with_the_answer_that_they_precede() -> None:
     assert "reasoning_content" not in messages(secret, call("a"))[0]
 
 
-def test_a_reference_that_nobody_resolved_is_refused() -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        messages({"type": "item_reference", "id": "msg_1"})
-    assert caught.value.param == "input[0]"
+def test_what_openais_own_tools_did_is_told_by_the_answer_after_it() -> None:
+    searched = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}}
+    said = {"role": "assistant", "content": "news"}
+    assert messages({"role": "user", "content": "news?"}, searched, said) == [
+        {"role": "user", "content": "news?"},
+        {"role": "assistant", "content": "news"},
+    ]
 
 
 def test_nothing_to_answer_is_refused() -> None:

@@ -5,8 +5,6 @@ from typing import Any
 
 import orjson
 
-from llmrouter.errors import InvalidRequest
-
 Item = dict[str, Any]
 Message = dict[str, Any]
 
@@ -15,16 +13,14 @@ _OUTPUTS = ("function_call_output", "custom_tool_call_output")
 
 
 def messages_of(instructions: str | None, items: Sequence[Item]) -> list[Message]:
-    """The messages that say what instructions and items say; raises `InvalidRequest` for what nobody here can read."""
+    """The messages that say what instructions and items say."""
     messages: list[Message] = []
     if instructions:
         messages.append({"role": "developer", "content": instructions})
     writer = _Writer(messages)
-    for number, item in enumerate(items):
-        writer.add(item, f"input[{number}]")
+    for item in items:
+        writer.add(item)
     writer.close()
-    if not messages:
-        raise InvalidRequest("There is nothing to answer: 'input' is empty.", param="input")
     return messages
 
 
@@ -37,8 +33,8 @@ class _Writer:
         self._reasoning: list[str] = []
         self._pictures: list[Message] = []
 
-    def add(self, item: Item, where: str) -> None:
-        """The next item."""
+    def add(self, item: Item) -> None:
+        """The next item; what OpenAI's own tools did is told in the answer after it."""
         kind = item.get("type") or "message"
         if kind not in _OUTPUTS:
             self._show_pictures()
@@ -51,8 +47,6 @@ class _Writer:
             self._add_output(item)
         elif kind == "message":
             self._add_message(item)
-        else:
-            raise InvalidRequest(f"'{where}' of the type '{kind}' is not known here.", param=where)
 
     def close(self) -> None:
         """No more items come."""
@@ -150,7 +144,7 @@ def _content(content: Any) -> Any:
 def _part(part: Item) -> dict[str, Any]:
     match part["type"]:
         case "input_image":
-            image = {"url": part["image_url"]}
+            image = {"url": part.get("image_url") or ""}
             if isinstance(part.get("detail"), str):
                 image["detail"] = part["detail"]
             return {"type": "image_url", "image_url": image}

@@ -5,6 +5,8 @@ from typing import Any
 
 from llmrouter.endpoints.responses.chat_messages import messages_of
 from llmrouter.endpoints.responses.request import Item, ResponsesRequest
+from llmrouter.endpoints.responses.request_tools import APP_TOOLS
+from llmrouter.errors import InvalidRequest
 
 _LOGPROBS = "message.output_text.logprobs"
 _WITHOUT_COUNTERPART = frozenset(
@@ -34,9 +36,16 @@ _WITHOUT_COUNTERPART = frozenset(
 
 
 def chat_body(request: ResponsesRequest, history: Sequence[Item]) -> bytes:
-    """The JSON of the chat completion that answers a request, after what was said before."""
+    """The JSON of the chat completion that answers a request, after what was said before.
+
+    What only OpenAI can do is left out: such a request is forwarded as it is, and this tells its size and its needs.
+    Raises `InvalidRequest` where there is nothing to answer.
+    """
     fields = request.fields
-    body: dict[str, Any] = {"messages": messages_of(request.instructions, [*history, *request.input])}
+    messages = messages_of(request.instructions, [*history, *request.input])
+    if not messages and not request.hosted_tools:
+        raise InvalidRequest("There is nothing to answer: 'input' is empty.", param="input")
+    body: dict[str, Any] = {"messages": messages or [{"role": "user", "content": ""}]}
     body |= _options(request) | _tools(request)
     if request.stream or request.background:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -80,11 +89,14 @@ def _tools(request: ResponsesRequest) -> dict[str, Any]:
     choice = request.fields.get("tool_choice")
     if isinstance(choice, dict) and choice["type"] == "allowed_tools":
         allowed = {tool.get("name") for tool in choice["tools"]}
-        given = [tool for tool in given if tool["name"] in allowed]
+        given = [tool for tool in given if tool.get("name") in allowed]
         choice = choice.get("mode") or "auto"
+    given = [tool for tool in given if tool["type"] in APP_TOOLS]
     if not given:
         return {}
     told: dict[str, Any] = {"tools": [_tool(tool) for tool in given]}
+    if isinstance(choice, dict) and choice["type"] not in APP_TOOLS:
+        return told
     if isinstance(choice, dict):
         told["tool_choice"] = {"type": "function", "function": {"name": choice.get("name")}}
     elif choice is not None:

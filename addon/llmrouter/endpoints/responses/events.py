@@ -79,6 +79,11 @@ class EventStream:
         self._tier: dict[str, str] = {}
 
     @property
+    def next_number(self) -> int:
+        """The sequence number of the next event."""
+        return self._next
+
+    @property
     def output(self) -> list[dict[str, Any]]:
         """The output items as they are now."""
         return [item.as_json() for item in self._items]

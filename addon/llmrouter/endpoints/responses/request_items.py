@@ -1,6 +1,6 @@
 """The items of a request's input: which are right, in their full form, and what of them only OpenAI understands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llmrouter.endpoints.request_members import kind_of
@@ -10,6 +10,7 @@ Item = dict[str, Any]
 
 _ROLES = ("user", "assistant", "system", "developer")
 _TEXT_PARTS: Mapping[str, str] = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
+_SOURCES: Mapping[str, str] = {"input_image": "image_url", "input_file": "file_data"}
 _MEMBERS: Mapping[str, tuple[str, ...]] = {
     "function_call": ("call_id", "name", "arguments"),
     "custom_tool_call": ("call_id", "name", "input"),
@@ -42,6 +43,13 @@ def checked_items(given: Sequence[Any]) -> tuple[list[Item], list[str]]:
             hosted.append(kind)
         items.append({**item, "type": kind})
     return items, hosted
+
+
+def held_elsewhere(items: Iterable[Item]) -> list[str]:
+    """Pictures and files of checked items that only OpenAI can see."""
+    contents = (item.get("content") or item.get("output") for item in items)
+    parts = (part for content in contents if isinstance(content, list) for part in content)
+    return [name for part in parts if (name := _place_of(part, str(part.get("type")))) is not None]
 
 
 def _check_members(item: Item, kind: str, where: str) -> list[str]:
@@ -101,10 +109,8 @@ def _check_part(part: Item, kind: str, at: str) -> list[str]:
             raise InvalidRequest(f"'{at}.{member}' must be a string.", param=f"{at}.{member}")
         return []
     match kind:
-        case "input_image":
-            return _check_source(part, at, "input_image", ("image_url",))
-        case "input_file":
-            return _check_source(part, at, "input_file", ("file_data",))
+        case "input_image" | "input_file":
+            return _check_source(part, at, kind, _SOURCES[kind])
         case "input_audio":
             if not isinstance(part.get("input_audio"), dict):
                 raise InvalidRequest(f"'{at}.input_audio' must be an object.", param=f"{at}.input_audio")
@@ -113,12 +119,18 @@ def _check_part(part: Item, kind: str, at: str) -> list[str]:
             return [kind]
 
 
-def _check_source(part: Item, at: str, kind: str, local: tuple[str, ...]) -> list[str]:
+def _check_source(part: Item, at: str, kind: str, local: str) -> list[str]:
     """Where a picture or a file comes from: what OpenAI holds, or would fetch, nobody else can see."""
-    for name in local:
-        if isinstance(part.get(name), str):
-            return []
-    for name in ("file_id", "file_url"):
-        if isinstance(part.get(name), str):
-            return [f"{kind} by {name}"]
-    raise InvalidRequest(f"Missing required parameter: '{at}.{local[0]}'.", param=f"{at}.{local[0]}")
+    if isinstance(part.get(local), str):
+        return []
+    if (place := _place_of(part, kind)) is not None:
+        return [place]
+    raise InvalidRequest(f"Missing required parameter: '{at}.{local}'.", param=f"{at}.{local}")
+
+
+def _place_of(part: Item, kind: str) -> str | None:
+    """The name of a picture or a file that is elsewhere."""
+    local = _SOURCES.get(kind)
+    if local is None or isinstance(part.get(local), str):
+        return None
+    return next((f"{kind} by {name}" for name in ("file_id", "file_url") if isinstance(part.get(name), str)), None)

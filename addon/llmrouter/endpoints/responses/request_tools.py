@@ -7,7 +7,7 @@ from llmrouter.endpoints.request_members import kind_of
 from llmrouter.errors import InvalidRequest
 
 _CHOICES = ("none", "auto", "required")
-_OWN = ("function", "custom")
+APP_TOOLS = ("function", "custom")
 """Tools that the app runs itself."""
 
 
@@ -23,11 +23,21 @@ def check_tools(tools: Sequence[Any]) -> list[str]:
         kind = tool.get("type")
         if not isinstance(kind, str):
             raise InvalidRequest(f"Missing required parameter: '{where}.type'.", param=f"{where}.type")
-        if kind not in _OWN:
+        if kind not in APP_TOOLS:
             hosted.append(kind)
+            hosted += _in_account(tool, kind)
             continue
         _check_own(tool, where, names)
     return hosted
+
+
+def _in_account(tool: dict[str, Any], kind: str) -> list[str]:
+    """What a hosted tool works on that lies in the app's own account at OpenAI."""
+    if kind != "code_interpreter":
+        return []
+    container = tool.get("container")
+    is_new = container is None or (isinstance(container, dict) and not container.get("file_ids"))
+    return [] if is_new else ["code_interpreter with files"]
 
 
 def _check_own(tool: dict[str, Any], where: str, names: set[str]) -> None:
@@ -56,7 +66,7 @@ def check_choice(choice: Any, tools: Sequence[Any]) -> list[str]:
     if choice["type"] == "allowed_tools":
         _check_allowed(choice, tools)
         return []
-    if choice["type"] not in _OWN:
+    if choice["type"] not in APP_TOOLS:
         return [choice["type"]]
     if not isinstance(choice.get("name"), str):
         raise InvalidRequest("Missing required parameter: 'tool_choice.name'.", param="tool_choice.name")
@@ -75,7 +85,7 @@ def _check_allowed(choice: dict[str, Any], tools: Sequence[Any]) -> None:
         if not isinstance(tool, dict):
             text = f"Invalid type for '{where}': expected an object, but got {kind_of(tool)}."
             raise InvalidRequest(text, param=where)
-        if tool.get("type") in _OWN:
+        if tool.get("type") in APP_TOOLS:
             _check_known(tool, tools, where)
 
 

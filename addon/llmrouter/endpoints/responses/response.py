@@ -9,6 +9,9 @@ from llmrouter.replies import Usage
 _MERGED = ("reasoning", "text")
 """Members whose own members have defaults."""
 
+_SECRET = frozenset({"authorization", "headers"})
+"""Members of MCP tools (OpenAI's SDK, `Mcp` in `tool_param.py`)."""
+
 
 def _defaults() -> dict[str, Any]:
     """What a response repeats of its request, with what OpenAI takes for a member that is missing or null."""
@@ -85,9 +88,18 @@ def _echo(name: str, sent: Any, default: Any) -> Any:
         return default
     if name == "conversation" and isinstance(sent, str):
         return {"id": sent}
+    if name == "tools":
+        return without_secrets(sent)
     if name in _MERGED and isinstance(sent, dict):
         return {**default, **{inner: value for inner, value in sent.items() if value is not None}}
     return sent
+
+
+def without_secrets(tools: Any) -> Any:
+    """Tools without what opens other people's servers: a response is kept, and shown to whoever has its id."""
+    if not isinstance(tools, list):
+        return tools
+    return [{k: v for k, v in tool.items() if k not in _SECRET} if isinstance(tool, dict) else tool for tool in tools]
 
 
 def usage_of(told: Any) -> dict[str, Any] | None:

@@ -113,8 +113,11 @@ async def test_nothing_of_it_is_stored(router: RouterProcess, fake_openai: OpenA
         assert secret not in kept
 
 
-async def test_websockets_are_relayed_unread(router: RouterProcess, fake_openai: OpenAi, tmp_path: Path) -> None:
-    """Realtime connections work in both directions, byte for byte, and leave no message behind."""
+@pytest.mark.parametrize("path", ["/v1/realtime?model=gpt-realtime", "/v1/responses?model=unmatched"])
+async def test_websockets_are_relayed_unread(
+    router: RouterProcess, fake_openai: OpenAi, tmp_path: Path, path: str
+) -> None:
+    """They work in both directions, byte for byte, and leave no message behind."""
     switched = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\r\n"
     fake_openai[0].script(Raw(switched + b"\x81\x05hello", then_close=True))
     reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
@@ -122,7 +125,7 @@ async def test_websockets_are_relayed_unread(router: RouterProcess, fake_openai:
     assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
     await writer.start_tls(router.tls(), server_hostname="api.openai.com")
     writer.write(
-        b"GET /v1/realtime?model=gpt-realtime HTTP/1.1\r\nhost: api.openai.com\r\nupgrade: websocket\r\n"
+        f"GET {path} HTTP/1.1\r\n".encode() + b"host: api.openai.com\r\nupgrade: websocket\r\n"
         b"connection: Upgrade\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n"
         b"authorization: Bearer key-of-the-app\r\n\r\n"
     )

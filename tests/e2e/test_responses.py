@@ -274,3 +274,11 @@ def test_a_websocket_is_refused_at_once(router: RouterProcess, fake: FakeProvide
     assert (answer.status_code, answer.json()["error"]["code"]) == (426, "upgrade_refused")
     assert upgrade(router, "?model=gpt-4o").status_code == 426
     assert fake.requests == []
+
+
+async def test_a_websocket_is_not_passed_where_nothing_is(start_router: StartRouter, fake: FakeProvider) -> None:
+    settings = routed_to(fake, models=[{"id": "m", "serves": ["gpt-4o"]}]) | {"unmatched": "reject"}
+    del settings["providers"][0]["model"]
+    router = await start_router(settings)
+    answer = await asyncio.to_thread(upgrade, router, "?model=unmatched")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (426, "upgrade_refused")

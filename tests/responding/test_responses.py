@@ -270,3 +270,16 @@ def test_what_the_user_asked_stays_where_a_long_loop_of_tools_is_cut() -> None:
     cut = without_oldest([asked, *loop])
     assert cut == [asked, *loop[6:]]
     assert without_oldest([asked]) == [asked]
+
+
+async def test_a_defect_of_the_router_is_not_booked_as_a_client_that_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    async with world(tmp_path) as w:
+        monkeypatch.setattr("llmrouter.endpoints.responses.streams.ResponseStream.feed", fail)
+        heard = await w.create("one two", stream=True)
+        assert heard.kinds[-1] == "failed"
+        assert w.gateway.decisions[-1].result == "broken"

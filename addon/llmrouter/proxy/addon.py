@@ -260,7 +260,8 @@ class LLMRouter:
     def _refuse_websocket(self, flow: http.HTTPFlow, runtime: Runtime) -> None:
         """Clients fall back to HTTP at once; where nobody but OpenAI would answer, the connection is relayed."""
         name = dict(parse_qsl(flow.request.path.partition("?")[2])).get("model")
-        if not (runtime.target_keys if name is None else runtime.serves_model(name)):
+        is_served = runtime.target_keys if name is None else runtime.serves_model(name)
+        if not is_served and runtime.settings.unmatched == "passthrough":
             self._pass_through(flow)
             return
         flows.take_credentials(flow.request)

@@ -105,7 +105,13 @@ class Maker:
         try:
             async with aclosing(_chunks(answer)) as batches:
                 async for chunks in batches:
-                    if events := [event for chunk in chunks for event in stream.feed(chunk)]:
+                    try:
+                        events = [event for chunk in chunks for event in stream.feed(chunk)]
+                    except Exception as error:
+                        # Whoever answers books why nobody reads on: it is no client that left.
+                        await batches.athrow(error)
+                        raise
+                    if events:
                         yield events
             last = stream.end(self.clock.wall())
         except RouterError as error:

@@ -9,6 +9,7 @@ _LIFECYCLE = ("response.created", "response.queued", "response.in_progress", *LA
 _TEXT_OF = {
     "response.output_text": "text",
     "response.refusal": "refusal",
+    "response.reasoning_summary_text": "text",
     "response.reasoning_text": "text",
     "response.function_call_arguments": "arguments",
     "response.custom_tool_call_input": "input",
@@ -43,6 +44,12 @@ class _Item:
         self.annotations: dict[int, list[Any]] = {}
         self.logprobs: dict[int, list[Any]] = {}
         self.done: dict[str, Any] | None = None
+
+
+def _place(data: dict[str, Any]) -> int | None:
+    """The number of the part that an event is about."""
+    place: int | None = data.get("content_index", data.get("summary_index"))
+    return place
 
 
 class _Checker:
@@ -96,7 +103,7 @@ class _Checker:
 
     def _open_part(self, data: dict[str, Any]) -> tuple[_Item, int | None]:
         """The item, and which of its parts this is about: the last one, None for tool calls, which have none."""
-        item, index = self._item(data), data.get("content_index")
+        item, index = self._item(data), _place(data)
         is_call = item.item["type"].endswith("_call")
         self._expect(is_call == (index is None), f"content_index is {index} for an item {item.item['type']}")
         if index is not None:
@@ -105,7 +112,8 @@ class _Checker:
         return item, index
 
     def _add_part(self, data: dict[str, Any]) -> None:
-        item, index, part = self._item(data), data["content_index"], data["part"]
+        item, index, part = self._item(data), _place(data), data["part"]
+        assert index is not None
         self._expect(index == len(item.parts), f"content_index is not {len(item.parts)}")
         self._expect(not item.parts or item.parts[-1].is_done, f"part {index - 1} is not done")
         self._expect(not (part.get("text") or part.get("refusal")), "its part holds something already")
@@ -161,7 +169,10 @@ class _Checker:
             self._expect(item.texts.get(None) == given, f"it says {given!r}, told was {item.texts.get(None)!r}")
         else:
             self._expect(all(part.is_done for part in item.parts), "its last part is not done")
-            self._expect(done["content"] == [part.part for part in item.parts], "its content is not its parts")
+            self._expect(
+                [*done.get("summary", ()), *done["content"]] == [part.part for part in item.parts],
+                "its content is not its parts",
+            )
         item.done = done
 
     def _check_lifecycle(self, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
@@ -195,5 +206,7 @@ _READERS = {
     "response.output_item.done": _Checker._end_item,
     "response.content_part.added": _Checker._add_part,
     "response.content_part.done": _Checker._end_part,
+    "response.reasoning_summary_part.added": _Checker._add_part,
+    "response.reasoning_summary_part.done": _Checker._end_part,
     "response.output_text.annotation.added": _Checker._annotate,
 }

@@ -198,6 +198,10 @@ def test_thoughts_go_with_the_answer_that_they_precede() -> None:
     assert "reasoning_content" not in messages(secret, call("a"))[0]
 
 
+def test_a_message_without_parts_says_nothing() -> None:
+    assert messages({"role": "user", "content": []}) == [{"role": "user", "content": ""}]
+
+
 def test_what_openais_own_tools_did_is_told_by_the_answer_after_it() -> None:
     searched = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}}
     said = {"role": "assistant", "content": "news"}

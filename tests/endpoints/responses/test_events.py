@@ -58,6 +58,18 @@ def test_reasoning_comes_before_the_message(name: str) -> None:
     assert final(events)["output"] == [thought("Let me see."), text_message("Hi", "msg_2")]
 
 
+def test_reasoning_is_told_as_the_summary_that_was_asked_for() -> None:
+    shape = replace(SHAPE, echoed={"reasoning": {"summary": "auto"}})
+    events = told([delta(reasoning="Let me see."), delta(content="Hi"), delta("stop")], shape)
+    added, done = "reasoning_summary_part.added", "reasoning_summary_part.done"
+    thinking = [added, "reasoning_summary_text.delta", "reasoning_summary_text.done", done]
+    saying = [PART, "output_text.delta", "output_text.done", PART_DONE]
+    assert types(events) == [*BEGUN, ADDED, *thinking, DONE, ADDED, *saying, DONE, *ENDED]
+    assert [event.data["summary_index"] for event in events if "summary" in event.type] == [0] * 4
+    item = final(events)["output"][0]
+    assert (item["summary"], item["content"]) == ([{"type": "summary_text", "text": "Let me see."}], [])
+
+
 def test_reasoning_that_is_told_by_both_names_is_told_once() -> None:
     assert final(told([delta(reasoning="Hm", reasoning_content="Hm"), delta("stop")]))["output"] == [thought("Hm")]
 

@@ -63,6 +63,17 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools[0].name", "not in 'function'"),
     ({"tools": [FUNCTION, FUNCTION]}, "tools[1].name", "Two tools are named 'f'"),
     ({"tools": [FUNCTION | {"parameters": "x"}]}, "tools[0].parameters", "must be an object"),
+    ({"text": {"verbosity": {}}}, "text.verbosity", "must be a string"),
+    (
+        {"text": {"format": {"type": "json_schema", "name": "n", "schema": {}, "strict": "yes"}}},
+        "text.format.strict",
+        "must be a boolean",
+    ),
+    (
+        {"input": [{"role": "assistant", "content": [{"type": "input_image", "image_url": "data:,"}]}]},
+        "input[0].content[0].type",
+        "Supported values are: 'output_text' and 'refusal'",
+    ),
     ({"tool_choice": "maybe"}, "tool_choice", "must be one of 'none', 'auto', 'required'"),
     ({"tool_choice": {"type": "function"}}, "tool_choice.name", "Missing required"),
     ({"tool_choice": {"type": "function", "name": "g"}, "tools": [FUNCTION]}, "tool_choice", "is not in 'tools'"),

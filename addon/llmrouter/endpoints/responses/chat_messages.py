@@ -136,8 +136,8 @@ def _content(content: Any) -> Any:
     if isinstance(content, str):
         return content
     parts = [_part(part) for part in content]
-    if all(part["type"] == "text" for part in parts) and len(parts) == 1:
-        return parts[0]["text"]
+    if len(parts) <= 1 and all(part["type"] == "text" for part in parts):
+        return parts[0]["text"] if parts else ""
     return parts
 
 

@@ -12,7 +12,9 @@ from llmrouter.endpoints.responses.output_items import (
     INCOMPLETE,
     REASONING,
     REFUSAL,
+    SUMMARY,
     TEXT,
+    THOUGHTS,
     CallItem,
     SpokenItem,
     Told,
@@ -64,6 +66,8 @@ class EventStream:
     def __init__(self, shape: ResponseShape, new_id: Callable[[str], str]) -> None:
         self._shape = shape
         self._new_id = new_id
+        # Whoever wants a summary looks for the thoughts there, and no provider of chats makes any other.
+        self._thoughts = SUMMARY if (shape.echoed.get("reasoning") or {}).get("summary") else REASONING
         self._next = 0
         self._status = "queued" if shape.background else IN_PROGRESS
         self._items: list[SpokenItem | CallItem] = []
@@ -145,7 +149,7 @@ class EventStream:
         delta = choice.get("delta")
         told: list[Told] = []
         if isinstance(delta, dict):
-            told += self._say(REASONING, delta.get("reasoning_content") or delta.get("reasoning"))
+            told += self._say(self._thoughts, delta.get("reasoning_content") or delta.get("reasoning"))
             text, marked = delta.get("content"), choice.get("logprobs")
             if marked and (text or (self._spoken is not None and self._spoken.may_cite)):
                 self._logprobs += logprobs_of(marked)
@@ -161,7 +165,7 @@ class EventStream:
     def _say(self, kind: str, piece: Any) -> list[Told]:
         if not isinstance(piece, str) or not piece:
             return []
-        is_message = kind != REASONING
+        is_message = kind not in THOUGHTS
         told: list[Told] = []
         if self._spoken is None or self._spoken.is_message != is_message:
             told += self._close_spoken()

@@ -10,8 +10,11 @@ type Told = tuple[str, dict[str, Any]]
 
 IN_PROGRESS, COMPLETED, INCOMPLETE = "in_progress", "completed", "incomplete"
 
-TEXT, REFUSAL, REASONING = "output_text", "refusal", "reasoning_text"
+TEXT, REFUSAL, REASONING, SUMMARY = "output_text", "refusal", "reasoning_text", "reasoning_summary_text"
 """Kinds of parts; an event about the text of a part is called `response.<kind>.…`."""
+
+THOUGHTS = frozenset({REASONING, SUMMARY})
+"""Kinds of parts that no message has."""
 
 
 class _Part:
@@ -26,13 +29,18 @@ class _Part:
         self.annotations: list[dict[str, Any]] = []
 
     @property
+    def place(self) -> str:
+        """What the events of its beginning and its end call it."""
+        return "reasoning_summary" if self.kind == SUMMARY else "content"
+
+    @property
     def words(self) -> dict[str, str]:
         """The text so far, in the member that the kind has for it."""
         return {"refusal" if self.kind == REFUSAL else "text": "".join(self.pieces)}
 
     def as_json(self) -> dict[str, Any]:
         """The part as it is now."""
-        told: dict[str, Any] = {"type": self.kind, **self.words}
+        told: dict[str, Any] = {"type": "summary_text" if self.kind == SUMMARY else self.kind, **self.words}
         if self.kind == TEXT:
             told |= {"annotations": list(self.annotations), "logprobs": list(self.logprobs)}
         return told
@@ -102,7 +110,9 @@ class SpokenItem:
                 "role": "assistant",
                 "content": content,
             }
-        return {"id": self.id, "type": "reasoning", "status": self.status, "summary": [], "content": content}
+        summary = [part for part in content if part["type"] == "summary_text"]
+        thoughts = [part for part in content if part["type"] != "summary_text"]
+        return {"id": self.id, "type": "reasoning", "status": self.status, "summary": summary, "content": thoughts}
 
     def _part_for(self, kind: str) -> list[Told]:
         if self._parts and self._parts[-1].kind == kind:
@@ -110,7 +120,7 @@ class SpokenItem:
         told = self._close_part()
         part = _Part(kind)
         self._parts.append(part)
-        return [*told, ("response.content_part.added", {**self._place(), "part": part.as_json()})]
+        return [*told, (f"response.{part.place}_part.added", {**self._place(), "part": part.as_json()})]
 
     def _close_part(self) -> list[Told]:
         if not self._parts:
@@ -120,10 +130,11 @@ class SpokenItem:
         if part.kind == TEXT:
             whole["logprobs"] = [_without_bytes(entry) for entry in part.logprobs]
         done = (f"response.{part.kind}.done", whole)
-        return [done, ("response.content_part.done", {**place, "part": part.as_json()})]
+        return [done, (f"response.{part.place}_part.done", {**place, "part": part.as_json()})]
 
     def _place(self) -> dict[str, Any]:
-        return {**self._base, "content_index": len(self._parts) - 1}
+        name = "summary_index" if self._parts[-1].kind == SUMMARY else "content_index"
+        return {**self._base, name: len(self._parts) - 1}
 
 
 class CallItem:

@@ -171,6 +171,8 @@ def _check_options(fields: JsonObject) -> None:
 
 
 def _check_text(text: dict[str, Any]) -> None:
+    if not isinstance(text.get("verbosity"), str | None):
+        raise InvalidRequest("'text.verbosity' must be a string.", param="text.verbosity")
     form = text.get("format")
     if form is None:
         return
@@ -181,6 +183,8 @@ def _check_text(text: dict[str, Any]) -> None:
         for name, kind, wanted in (("name", str, "a string"), ("schema", dict, "an object")):
             if not isinstance(form.get(name), kind):
                 raise InvalidRequest(f"'text.format.{name}' must be {wanted}.", param=f"text.format.{name}")
+        if not isinstance(form.get("strict"), bool | None):
+            raise InvalidRequest("'text.format.strict' must be a boolean.", param="text.format.strict")
 
 
 def _number(fields: JsonObject, name: str, most: float) -> None:

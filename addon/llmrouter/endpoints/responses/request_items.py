@@ -11,6 +11,7 @@ Item = dict[str, Any]
 _ROLES = ("user", "assistant", "system", "developer")
 _TEXT_PARTS: Mapping[str, str] = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 _SOURCES: Mapping[str, str] = {"input_image": "image_url", "input_file": "file_data"}
+_SHOWN = frozenset({"input_image", "input_file", "input_audio"})
 _MEMBERS: Mapping[str, tuple[str, ...]] = {
     "function_call": ("call_id", "name", "arguments"),
     "custom_tool_call": ("call_id", "name", "input"),
@@ -90,7 +91,18 @@ def _check_message(item: Item, where: str) -> list[str]:
         wanted = "a string or an array of content parts"
         text = f"Invalid type for '{where}.content': expected {wanted}, but got {kind_of(content)}."
         raise InvalidRequest(text, param=f"{where}.content")
-    return _check_parts(content, f"{where}.content")
+    hosted = _check_parts(content, f"{where}.content")
+    if role == "assistant":
+        _check_said(content, f"{where}.content")
+    return hosted
+
+
+def _check_said(parts: Sequence[Item], where: str) -> None:
+    """What the model said is text, or that it says nothing."""
+    for number, part in enumerate(parts):
+        if part["type"] in _SHOWN:
+            text = f"Invalid value: '{part['type']}'. Supported values are: 'output_text' and 'refusal'."
+            raise InvalidRequest(text, param=f"{where}[{number}].type")
 
 
 def _check_parts(parts: Sequence[Any], where: str) -> list[str]:

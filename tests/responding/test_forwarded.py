@@ -313,3 +313,28 @@ async def test_a_shared_or_kept_answer_has_an_id_of_its_own(tmp_path: Path) -> N
 
 async def _twice(w: World) -> tuple[Heard, Heard]:
     return await w.create("hi", temperature=0), await w.create("hi", temperature=0)
+
+
+async def test_an_approval_and_its_request_go_back_as_they_came(tmp_path: Path) -> None:
+    """Their ids refer to one another, and what the app sends without an id gets none that OpenAI would refuse."""
+    wanted = {"id": "mcpr_1", "type": "mcp_approval_request", "server_label": "s", "name": "go", "arguments": "{}"}
+    approval = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+    mcp = {"type": "mcp", "server_label": "s", "server_url": "https://s"}
+    async with FakeProvider(said(wanted), said(message(text_part("gone")))) as openai:
+        settings = native("openai", openai, "openai")
+        async with world(tmp_path, settings) as w:
+            made = await w.create("go", tools=[mcp])
+            assert made.json["output"] == [wanted]
+            done = await w.create([approval], tools=[mcp], previous_response_id=made.json["id"])
+            assert done.response.output_text == "gone"
+        assert openai.requests[1].json()["input"][1:] == [wanted, approval]
+
+
+async def test_a_usage_without_details_has_all_that_the_sdk_reads(tmp_path: Path) -> None:
+    counts = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+    body = response(message(text_part("hi"))) | {"usage": counts}
+    async with FakeProvider(Status(200, body)) as fake, world(tmp_path, native("own", fake)) as w:
+        usage = (await w.create("hi")).response.usage
+        assert usage is not None
+        assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (3, 2, 5)
+        assert (usage.input_tokens_details.cached_tokens, usage.output_tokens_details.reasoning_tokens) == (0, 0)

@@ -23,6 +23,10 @@ _PREFIXES: Mapping[str, str] = {
     "function_call": "fc",
     "custom_tool_call": "ctc",
 }
+_DETAILS: Mapping[str, dict[str, int]] = {
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    "output_tokens_details": {"reasoning_tokens": 0},
+}
 _OF_THE_ROUTER = frozenset(
     {
         *("id", "object", "created_at", "status", "background", "completed_at", "error", "incomplete_details", "model"),
@@ -154,9 +158,17 @@ def _response(
         shape,
         COMPLETED if is_whole else "incomplete",
         output,
-        native.get("usage"),
+        _usage(native.get("usage")),
         incomplete_details=None if is_whole else reason,
         completed_at=completed_at if is_whole else None,
     )
     own = {name: value for name, value in native.items() if name not in _OF_THE_ROUTER}
     return told | own | {"tools": without_secrets(native.get("tools", told["tools"]))}
+
+
+def _usage(told: Any) -> dict[str, Any] | None:
+    """The provider's counts; OpenAI's SDK reads details unasked of which some servers tell nothing."""
+    if not isinstance(told, dict):
+        return None
+    details = {name: {**default, **(told.get(name) or {})} for name, default in _DETAILS.items()}
+    return {**told, **details}

@@ -46,6 +46,8 @@ _PLAIN = frozenset(
 )
 """Items that every model makes or gets; all others are of OpenAI's own tools."""
 
+# What the app sent without an id, of a kind that the router does not know.
+_GIVEN_BY_ROUTER = "item_"
 _MARK = "llmrouter:"
 
 
@@ -145,7 +147,7 @@ def _as_input(item: Mapping[str, Any], job: Job) -> dict[str, Any] | None:
     """An item as this target can read it; None for thoughts that another provider encrypted, or nobody did."""
     kind = item.get("type", "message")
     told = dict(item)
-    if kind in _PLAIN:
+    if kind in _PLAIN or str(item.get("id")).startswith(_GIVEN_BY_ROUTER):
         told.pop("id", None)
     if kind != "reasoning":
         return told

@@ -17,6 +17,7 @@ from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.routing.catalog import build_targets
 from llmrouter.settings.loader import Problem, SettingsError, load_settings, unused_keys
 from llmrouter.settings.location import find_config
+from llmrouter.settings.reference import reference as written_reference
 from llmrouter.settings.schema import json_schema
 
 _HIDDEN = "(hidden)"
@@ -89,6 +90,12 @@ def show(path: Path | None, with_defaults: bool, as_json: bool) -> None:
 def schema() -> None:
     """Prints the JSON Schema of the configuration, for editors."""
     click.echo(json.dumps(json_schema(), indent=2))
+
+
+@config.command()
+def reference() -> None:
+    """Prints the reference of all keys as Markdown, made from the settings themselves."""
+    click.echo(written_reference(), nl=False)
 
 
 config.add_command(init)

@@ -17,7 +17,6 @@ import yaml
 from openai import AsyncOpenAI, OpenAI
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_START_LIMIT_S = 30
 
 
 def free_port() -> int:
@@ -31,7 +30,8 @@ def free_port() -> int:
 class WatchedProcess:
     """A program whose output is read as it comes, into `log`."""
 
-    def __init__(self, command: list[str], environ: dict[str, str], folder: Path) -> None:
+    def __init__(self, command: list[str], environ: dict[str, str], folder: Path, limit_s: float = 30) -> None:
+        self._limit_s = limit_s
         self.log: list[str] = []
         self._grew = threading.Condition()
         self.process = subprocess.Popen(
@@ -58,7 +58,7 @@ class WatchedProcess:
             return [line for line in self.log if all(word in line for word in words)]
 
         with self._grew:
-            ended = self._grew.wait_for(lambda: len(found()) >= count or "<ended>" in self.log, _START_LIMIT_S)
+            ended = self._grew.wait_for(lambda: len(found()) >= count or "<ended>" in self.log, self._limit_s)
             lines = found()
             assert ended and len(lines) >= count, f"{words} not in:\n" + "\n".join(self.log)
             return lines

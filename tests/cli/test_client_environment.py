@@ -72,8 +72,8 @@ AWKWARD = {"A": 'it\'s "two" $HOME `x` \\ words', "B": ""}
 @pytest.mark.parametrize("shell", ["sh", "bash", "zsh", "dash"])
 def test_lines_for_sh(shell: str) -> None:
     """Whatever a path holds, the shell sets just that."""
-    if (program := shutil.which(shell)) is None:
-        pytest.skip(f"{shell} is not here")
+    program = shutil.which(shell)
+    assert program is not None, f"the tests need {shell}"
     lines = "\n".join(lines_for(Shell.SH, AWKWARD))
     done = subprocess.run([program, "-c", f'{lines}\nprintf \'%s|%s\' "$A" "$B"'], capture_output=True, text=True)
     assert done.stdout == f"{AWKWARD['A']}|"

@@ -6,16 +6,12 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from llmrouter.dashboard.decision_pages import one_decision, several_decisions
+from llmrouter.dashboard.files import FILES
 from llmrouter.dashboard.page import HTML, Page, json_page
+from llmrouter.dashboard.usage import DEFAULT_RANGE, range_of
 from llmrouter.errors import NoPage, RouterError, WrongMethod
 from llmrouter.telemetry.recent_decisions import RecentDecisions
 
-_INDEX = b"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>llmrouter</title>
-<h1>llmrouter</h1>
-<ul><li><a href="api/status">status</a><li><a href="api/decisions">decisions</a><li><a href="health">health</a></ul>
-</html>
-"""
 _DECISIONS = "/api/decisions"
 
 
@@ -33,6 +29,10 @@ class Sources(Protocol):
 
     def status(self) -> dict[str, Any]:
         """How it is, and what it did since its start."""
+        ...
+
+    def usage(self, range: str) -> dict[str, Any]:
+        """What was used in a range of time, as the ledger has it."""
         ...
 
     def metrics(self) -> Page | None:
@@ -61,13 +61,13 @@ class Pages:
 
     def _page(self, path: str, query: Mapping[str, str]) -> Page:
         plain: dict[str, Callable[[], Page | None]] = {
-            "/": lambda: Page(200, _INDEX, HTML),
+            "/api/usage": lambda: json_page(self.sources.usage(range_of(query.get("range", DEFAULT_RANGE)))),
             "/health": lambda: json_page(self.sources.health()),
             "/api/status": lambda: json_page(self.sources.status()),
             _DECISIONS: lambda: json_page(several_decisions(self.sources.recent, query)),
             "/metrics": self.sources.metrics,
         }
-        page: Page | None = None
+        page: Page | None = FILES.get(path)
         if path in plain:
             page = plain[path]()
         elif path.startswith(f"{_DECISIONS}/"):

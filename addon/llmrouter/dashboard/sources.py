@@ -16,7 +16,8 @@ from llmrouter.telemetry.totals import Totals
 
 @dataclass(frozen=True, slots=True)
 class LiveSources:
-    """What observers keep, and how targets stand; `more` is what others add to the status, `wall` Unix seconds."""
+    """What observers keep, and how targets stand; `more` is what others add to the status, `wall` Unix seconds,
+    `history` the ledger's figures by ranges of time, None where there is no ledger."""
 
     recent: RecentDecisions
     totals: Totals
@@ -26,6 +27,7 @@ class LiveSources:
     standings: Callable[[], Iterable[Standing]]
     more: Callable[[], dict[str, Any]] = dict
     exposition: Callable[[], Page | None] = lambda: None
+    history: Callable[[str], dict[str, Any]] | None = None
 
     def health(self) -> dict[str, Any]:
         """That it runs, and since when."""
@@ -43,6 +45,10 @@ class LiveSources:
             "targets": [target_record(one, self.totals.targets.get(one.target.key)) for one in self.standings()],
             **self.more(),
         }
+
+    def usage(self, range: str) -> dict[str, Any]:
+        """What was used in a range of time; `state` is `ready`, `reading`, or `off` where there is no ledger."""
+        return {"state": "off", "range": range} if self.history is None else self.history(range)
 
     def metrics(self) -> Page | None:
         """The figures for Prometheus; None where they are not offered."""

@@ -67,10 +67,12 @@ class Observing:
             observers.append(self._metrics)
         return [*observers, *([] if self._log is None else [self._log]), *self._sinks]
 
-    def sources(self, config: Path | None, wall: Callable[[], float]) -> LiveSources:
-        """What the local pages show; `wall` is Unix seconds."""
-        more, metrics = self._status, self._metrics_page
-        return LiveSources(self.recent, self.totals, config, wall, self._uptime_s, self._standings, more, metrics)
+    def sources(
+        self, config: Path | None, wall: Callable[[], float], history: Callable[[str], dict[str, Any]] | None
+    ) -> LiveSources:
+        """What the local pages show; `wall` is Unix seconds, `history` what the ledger says, if there is one."""
+        live = self._uptime_s, self._standings, self._status, self._metrics_page
+        return LiveSources(self.recent, self.totals, config, wall, *live, history)
 
     def _metrics_page(self) -> Page | None:
         """The figures for Prometheus; None where they are not offered."""

@@ -30,6 +30,7 @@ from llmrouter.ledger_in_force import open_ledger
 from llmrouter.providers.formats import WIRE_FORMATS
 from llmrouter.proxy.call_notes import note_ended
 from llmrouter.proxy.observing import Observing
+from llmrouter.proxy.usage_history import UsageHistory
 from llmrouter.routing.allowances import limits_of
 from llmrouter.routing.catalog import Catalogue, build_targets
 from llmrouter.routing.estimates import EstimateBook
@@ -115,7 +116,8 @@ class Runtime:
         told: tuple[Observer, ...] = (self._keep_counts, note_ended, *([] if self._calls is None else [self._calls]))
         self._observing = Observing(told, self._uptime_s, self._standings, may_print=may_print)
         self.gateway.observers = self._observing.take(self.settings, self._own_sinks.sinks)
-        self.pages = Pages(self._observing.sources(config, self._clock.wall))
+        history = None if self._calls is None else UsageHistory(file, self._clock).look
+        self.pages = Pages(self._observing.sources(config, self._clock.wall, history))
         self.surfaces = open_surfaces(self.gateway, self.settings.storage, lambda: self.default_model, environ)
 
     @property

@@ -214,6 +214,11 @@ class Allowance:
         rooms = ((axis.name, axis.room(now, wall)) for axis in self.axes)
         return {name: room for name, room in rooms if room < UNLIMITED}
 
+    def limit(self, name: str) -> float | None:
+        """The limit of that name in the settings; None where it is only what the provider says is left."""
+        limit: float | None = getattr(self._limits, name, None)
+        return limit
+
     def shortage(self, mine: Amounts, ahead: Amounts, now: float, wall: float) -> Shortage | None:
         """The limit that holds a request up the longest, behind what those ahead of it will use; None where it fits."""
         room = self.known_room or self.room(now, wall)

@@ -15,6 +15,7 @@ NO_JSON = {
     "serve": "it becomes another program",
     "completion": "it prints a script",
     "config schema": "it prints JSON anyway",
+    "config reference": "it prints a document",
     "config init": "it asks",
     "cache export": "it prints JSON anyway",
     "ca install": "it asks",

@@ -18,7 +18,6 @@ from tests.fakes.provider import CloseBeforeReply, FakeProvider, Status
     ("reply", "expected"),
     [
         (Status(200, {"status": "ok", "name": "llmrouter", "version": "1.2", "pid": 7}), Health("1.2", 7)),
-        (Status(404, {"error": {"message": "There is no page at /llmrouter/health."}}), Health(None, None)),
         (Status(200, {"name": "another"}), None),
         (Status(404, {"error": "no"}), None),
         (Status(200, b"<html>"), None),

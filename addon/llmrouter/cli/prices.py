@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from llmrouter.brands import BRANDS
+from llmrouter.cli.progress import steps
 from llmrouter.clock import Clock
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
-from llmrouter.discovery.refresh import PriceRefresh, listing_client
+from llmrouter.discovery.refresh import PriceRefresh, listing_client, listing_places
 from llmrouter.discovery.unconfigured import settings_at_start
 from llmrouter.routing.catalog import build_targets
 from llmrouter.routing.price_book import PriceBook
@@ -46,7 +47,7 @@ def prices(as_json: bool, refresh: bool, config_file: Path | None) -> None:
     catalogue = build_targets(settings, BRANDS, os.environ)
     clock = Clock()
     book = PriceBook(catalogue.targets)
-    problems = asyncio.run(_read(PriceRefresh(book, clock.wall, KEPT_LISTINGS), ask=refresh))
+    problems = asyncio.run(_read(PriceRefresh(book, clock.wall, KEPT_LISTINGS), catalogue.targets, ask=refresh))
     rows = [(target, book.sheet(target)) for target in catalogue.targets]
     if as_json:
         click.echo(json.dumps([_record(*row) for row in rows], indent=2))
@@ -57,12 +58,13 @@ def prices(as_json: bool, refresh: bool, config_file: Path | None) -> None:
     sys.exit(1 if problems else 0)
 
 
-async def _read(source: PriceRefresh, *, ask: bool) -> Mapping[str, str]:
+async def _read(source: PriceRefresh, targets: Iterable[Target], *, ask: bool) -> Mapping[str, str]:
     await source.load()
     if not ask:
         return {}
     async with listing_client() as client:
-        return await source.refresh(client)
+        with steps(len({place.url for place in listing_places(targets)}), "Asking providers") as step:
+            return await source.refresh(client, step)
 
 
 def _record(target: Target, sheet: PriceSheet | None) -> dict[str, Any]:

@@ -34,10 +34,7 @@ def health(api_port: int) -> Health | None:
     if reply.status_code == httpx.codes.OK and told.get("name") == _NAME:
         version, pid = told.get("version"), told.get("pid")
         return Health(str(version) if version else None, pid if isinstance(pid, int) else None)
-    error = told.get("error")
-    # A router without this page says so in its own words, and asks nobody else.
-    is_ours = isinstance(error, dict) and str(error.get("message", "")).startswith(f"There is no page at {_HEALTH}")
-    return Health(None, None) if is_ours else None
+    return None
 
 
 def status(api_port: int) -> Mapping[str, Any]:

@@ -97,12 +97,23 @@ class PriceRefresh:
         """Takes over the library's prices and the kept listings; asks nobody."""
         await asyncio.to_thread(self._load)
 
-    async def refresh(self, client: httpx.AsyncClient) -> dict[str, str]:
-        """Reads every listing anew and takes over what came; gives what went wrong in words, by provider."""
+    async def refresh(
+        self, client: httpx.AsyncClient, is_read: Callable[[str], None] = lambda provider: None
+    ) -> dict[str, str]:
+        """Reads every listing anew and takes over what came; gives what went wrong in words, by provider.
+
+        `is_read` is told each provider that has answered, or did not.
+        """
         book = self._book
         places = listing_places(book.targets)
         by_url = {place.url: place for place in places}
-        results = await asyncio.gather(*(self._read(client, place) for place in by_url.values()))
+
+        async def read(place: ListingPlace) -> Sheets | str:
+            result = await self._read(client, place)
+            is_read(place.provider)
+            return result
+
+        results = await asyncio.gather(*map(read, by_url.values()))
         told = dict(zip(by_url, results, strict=True))
         fresh = {url: result for url, result in told.items() if not isinstance(result, str)}
         self._listings = {url: sheets for url, sheets in self._listings.items() if url in by_url} | fresh

@@ -8,35 +8,34 @@ import asyncio
 import gc
 import logging
 import os
-from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
 from mitmproxy.proxy import layer
-from mitmproxy.proxy.layers.http import HttpLayer
 
 from llmrouter import surfaces
 from llmrouter.endpoints import models
 from llmrouter.errors import ForeignPage, InternalError, RouterError, UpgradeRefused
 from llmrouter.proxy import flows, local_pages, tunnels
 from llmrouter.proxy.asking import asked
-from llmrouter.proxy.certificate_authority import CaError, ensure_ca
+from llmrouter.proxy.certificate_authority import CaError
 from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.dispatch import IndexedDispatch
 from llmrouter.proxy.exchange import Exchange, StreamBody
+from llmrouter.proxy.http_layers import replace_http_layers
 from llmrouter.proxy.incoming import is_call, is_websocket, path_of
 from llmrouter.proxy.inspection import Inspection
 from llmrouter.proxy.listening import is_api_port, listen
 from llmrouter.proxy.options import add_options
 from llmrouter.proxy.results import put_gone, put_result
 from llmrouter.proxy.runtime import Runtime
-from llmrouter.proxy.streaming import Edge, RoutedHttpLayer
+from llmrouter.proxy.starting import prepare_ca, refuse_loops, say_what_runs
+from llmrouter.proxy.streaming import Edge
 from llmrouter.proxy.untrusting_clients import UntrustingClients
 from llmrouter.settings.loader import SettingsError
-from llmrouter.settings.location import REPOSITORY, find_config
+from llmrouter.settings.location import find_config
 from llmrouter.tasks import spawn
 
 logger = logging.getLogger(__name__)
@@ -85,7 +84,7 @@ class LLMRouter:
             config = find_config(ctx.options.llmrouter_config, os.environ)
             is_console = type(ctx.master).__module__.startswith("mitmproxy.tools.console")
             self._runtime = Runtime(config, os.environ, may_print=not is_console)
-            self._prepare_ca()
+            prepare_ca(self._hosts)
         except SettingsError as error:
             for problem in error.problems:
                 logger.error("%s", problem)  # noqa: TRY400 - a traceback would bury the line that helps
@@ -94,8 +93,8 @@ class LLMRouter:
             logger.error("%s", error)  # noqa: TRY400 - as above
             return
         listen(self._hosts[0])
-        self._refuse_loops(self._runtime)
-        self._say_what_runs(self._runtime)
+        refuse_loops(self._runtime)
+        say_what_runs(self._runtime)
 
     def running(self) -> None:
         """Watches the configuration file from now on, and what is published elsewhere."""
@@ -128,7 +127,7 @@ class LLMRouter:
         if builtin is None:
             return
         builtin.next_layer(next_layer)
-        _replace_http_layers(next_layer, self._edge)
+        replace_http_layers(next_layer, self._edge)
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """Decrypts only what names one of our hosts; all other TLS is tunnelled."""
@@ -300,28 +299,7 @@ class LLMRouter:
         logger.exception("the router failed on a request, which was not sent anywhere")
         flow.response = flows.error_response(InternalError("The router failed on this request. Its log says why."))
 
-    # Start-up
-
-    def _prepare_ca(self) -> None:
-        # mitmproxy makes a CA of its own, which may sign for everything, in any other folder that it is pointed to.
-        directory = Path(ctx.options.llmrouter_certs or REPOSITORY / "certs").expanduser().resolve()
-        result = ensure_ca(directory, self._hosts, datetime.now(UTC))
-        logger.log(logging.INFO if result.action == "kept" else logging.WARNING, "%s", result.message)
-        ctx.options.update(confdir=str(directory))
-
-    def _refuse_loops(self, runtime: Runtime) -> None:
-        """A provider that is the router itself would be asked again and again, until every deadline."""
-        ports = {ctx.options.llmrouter_api_port, ctx.options.listen_port or 8080}
-        for name in runtime.providers_at(ports):
-            logger.error("Provider %s has the router's own address: give another base_url or llmrouter_api_port.", name)
-
-    def _say_what_runs(self, runtime: Runtime) -> None:
-        if runtime.target_keys:
-            origin = runtime.config or "the catalog"
-            logger.info("llmrouter: targets from %s: %s.", origin, ", ".join(runtime.target_keys))
-            return
-        why = f"{runtime.config} gives no target" if runtime.config else "there is no configuration"
-        logger.warning("llmrouter: %s, so everything is passed through to %s.", why, ", ".join(self._hosts))
+    # Reloading
 
     async def _watch(self, runtime: Runtime) -> None:
         while True:
@@ -335,25 +313,7 @@ class LLMRouter:
         hosts = runtime.settings.intercept
         if not runtime.reload_if_changed():
             return
-        self._refuse_loops(runtime)
+        refuse_loops(runtime)
         if runtime.settings.intercept != hosts:
-            self._prepare_ca()
+            prepare_ca(self._hosts)
             ctx.master.addons.get("tlsconfig").configure({"confdir"})
-
-
-def _replace_http_layers(next_layer: layer.NextLayer, edge: Edge) -> None:
-    """Exchanges mitmproxy's HTTP layer for ours, at the top of the new stack or behind its TLS layers."""
-    above, chosen = None, next_layer.layer
-    while chosen is not None and type(chosen) is not HttpLayer:
-        above, chosen = chosen, getattr(chosen, "child_layer", None)
-    if chosen is None:
-        return
-    layers = chosen.context.layers
-    position = layers.index(chosen)
-    routed = RoutedHttpLayer(chosen.context, chosen.mode, edge)
-    layers.remove(routed)
-    layers[position] = routed
-    if above is None:
-        next_layer.layer = routed
-    else:
-        setattr(above, "child_layer", routed)  # noqa: B010 - the attribute is not part of the base class

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from llmrouter.calls import Call
+from llmrouter.capacity import Share
 from llmrouter.clock import Clock
 from llmrouter.endpoints import chat
 from llmrouter.errors import Outcome, RouterError
@@ -41,7 +42,8 @@ class Answer:
 class CallRecord:
     """The record of one call; `started` is monotonic seconds, `prices` are those in force when it came.
 
-    `is_abandoned` is set where the client left, but the call goes on for others.
+    `is_abandoned` is set where the client left, but the call goes on for others; `share` is what it takes of the
+    router's capacity until it ends.
     """
 
     def __init__(self, call: Call, clock: Clock, prices: PriceBook, observers: Sequence[Observer]) -> None:
@@ -53,6 +55,7 @@ class CallRecord:
         self.prices = prices
         self.policy: str | None = None
         self.is_abandoned = False
+        self.share: Share | None = None
         self._observers = observers
         self._ended = False
 
@@ -82,10 +85,8 @@ class CallRecord:
         return Answer(200, headers, self.decision, target=target, request=request)
 
     def refuse(self, error: RouterError) -> Answer:
-        """The error as an answer, with what steers the SDKs' own retries (openai-python `_base_client.py`)."""
-        headers = self._headers() | dict(chat.headers_for(stream=False)) | {"x-should-retry": "false"}
-        if error.retry_after_s is not None:
-            headers["retry-after"] = str(max(1, -int(-error.retry_after_s // 1)))
+        """The error as an answer."""
+        headers = self._headers() | dict(chat.headers_for(stream=False)) | error.retry_headers()
         self.decision.error_kind = error.metric
         self._add_up()
         self.add_money(headers)
@@ -97,6 +98,8 @@ class CallRecord:
         if self._ended:
             return
         self._ended = True
+        if self.share is not None:
+            self.share.give_back()
         decision = self.decision
         decision.result = "client_gone" if self.is_abandoned else result
         decision.status, decision.error = status, error

@@ -8,6 +8,7 @@ RouterError                  the client gets this; each leaf knows status, OpenA
 ├── NoTarget                 404, nothing may answer the requested model
 ├── NoPage, WrongMethod      404, 405, of the router's own pages
 ├── NoAnswer                 503 or 429, everything was tried or rests
+├── Overloaded             503, more than the router takes on at the same time
 ├── NotCached                504, only a kept answer was wanted, and there is none
 ├── RelayedError             a provider's own 4xx, handed on
 └── InternalError            500, a defect of the router; the request went nowhere
@@ -30,12 +31,20 @@ class RouterError(Exception):
     type: str = "server_error"
     code: str | None = None
     metric: ClassVar[str] = "internal_error"
+    is_worth_retrying: ClassVar[bool] = False
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+
+    def retry_headers(self) -> dict[str, str]:
+        """What steers the SDKs' own retries (openai-python `_base_client.py`)."""
+        headers = {"x-should-retry": "true" if self.is_worth_retrying else "false"}
+        if self.retry_after_s is not None:
+            headers["retry-after"] = str(max(1, -int(-self.retry_after_s // 1)))
+        return headers
 
     def to_json(self) -> bytes:
         """The body that OpenAI's clients parse."""
@@ -111,6 +120,16 @@ class NoAnswer(RouterError):
         super().__init__(message, retry_after_s=retry_after_s)
         if rate_limited:
             self.status, self.type, self.code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class Overloaded(RouterError):
+    """More is asked than the router takes on at the same time; a client may soon ask again."""
+
+    status = 503
+    type = "server_error"
+    code = "overloaded"
+    metric = "overloaded"
+    is_worth_retrying = True
 
 
 class NotCached(RouterError):

@@ -32,6 +32,18 @@ def has(path: str) -> bool:
     return _is_below(path, _OF_RESPONSES) or _is_below(path, _OF_ASSISTANTS)
 
 
+def makes_calls(method: str, path: str) -> bool:
+    """Whether an operation asks a model, at once or in the background."""
+    return method == "POST" and (path == RESPONSES or path.endswith(("/runs", "/submit_tool_outputs")))
+
+
+def name_of(path: str) -> str:
+    """The word for the API of a path in decisions; empty where that keeps no state."""
+    if _is_below(path, _OF_RESPONSES):
+        return "responses"
+    return "assistants" if _is_below(path, _OF_ASSISTANTS) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What the surfaces act with.

@@ -18,8 +18,7 @@ from mitmproxy.proxy import layer
 from llmrouter import surfaces
 from llmrouter.endpoints import models
 from llmrouter.errors import ForeignPage, InternalError, RouterError, UpgradeRefused
-from llmrouter.proxy import flows, local_pages, tunnels
-from llmrouter.proxy.asking import asked
+from llmrouter.proxy import admission, flows, local_pages, tunnels
 from llmrouter.proxy.certificate_authority import CaError
 from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.dispatch import IndexedDispatch
@@ -228,6 +227,8 @@ class LLMRouter:
             exchange = Exchange(flow.client_conn.id, is_routed=True, max_body_bytes=limit)
             self._exchanges[flow.id] = exchange
             exchange.credentials = flows.take_credentials(request)
+            exchange.refusal = admission.why_not(request, self._runtime)
+            exchange.share = self._runtime.gateway.capacity.begin_body()
             # mitmproxy's stream_large_bodies would send it to OpenAI while it still comes in.
             request.stream = False
         elif not (is_ours and models.is_asked(request.method, path) and self._list_models(flow, path, self._runtime)):
@@ -268,8 +269,7 @@ class LLMRouter:
         flow.response = flows.error_response(UpgradeRefused(text))
 
     async def _answer(self, flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime) -> None:
-        body = flows.decoded_body(flow.request, exchange.max_body_bytes)
-        work = asked(flow, exchange, runtime, body)
+        work = admission.taken_on(flow, exchange, runtime)
         result = None
         if work is not None:
             keep = runtime.settings.inspection.max_stream_kibibytes * _KIBIBYTE
@@ -290,6 +290,8 @@ class LLMRouter:
         exchange.abandon()
         if exchange.when_done is not None:
             exchange.when_done()
+        if exchange.refusal is not None and self._runtime is not None:
+            admission.record_refusal(flow, exchange, self._runtime, exchange.refusal)
         if exchange.original is not None:
             exchange.original = None
             flow.request.data.content = None

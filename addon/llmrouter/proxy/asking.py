@@ -23,7 +23,7 @@ class Work(NamedTuple):
 
 
 def asked(flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime, body: bytes) -> Work | None:
-    """What answers a request, None where it is to be passed through; raises `InvalidRequest`."""
+    """What answers a request, None where it is to be passed through; raises `InvalidRequest` and `Overloaded`."""
     if is_call(flow.request):
         return _call(read_call(flow, exchange, body, runtime.default_model), runtime)
     expect_calls(flow)
@@ -44,6 +44,8 @@ def _operation(operation: Operation, runtime: Runtime) -> Work | None:
     may_pass = _may_pass(operation.preferences, runtime)
     if may_pass and _wants_another_model(operation, runtime):
         return None
+    if surfaces.makes_calls(operation.method, operation.path):
+        runtime.gateway.capacity.check_calls()
     return Work(f"operation {operation.id}", lambda: runtime.surfaces.answer(operation, may_pass=may_pass))
 
 

@@ -34,8 +34,8 @@ def _fields(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 def error_response(error: RouterError) -> http.Response:
-    """An error of the router that needed no gateway, in OpenAI's shape; a client need not retry it."""
-    headers = {"content-type": "application/json", "x-should-retry": "false"}
+    """An error of the router that needed no gateway, in OpenAI's shape."""
+    headers = {"content-type": "application/json"} | error.retry_headers()
     return make_response(error.status, headers, error.to_json())
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from llmrouter.brands import BRANDS
 from llmrouter.cache_in_force import renewed
 from llmrouter.calls import Call, Endpoint
+from llmrouter.capacity import Capacity
 from llmrouter.clock import Clock
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.custom_policies.own_sinks import OwnSinks
@@ -106,6 +107,7 @@ class Runtime:
             },
             clock=self._clock,
             quotas=self._quotas,
+            capacity=Capacity(self.settings.overload),
             cache=renewed(None, self.settings.cache, environ, Path.cwd(), self._clock),
         )
         file = path_of(self.settings.storage.file_url, Path.cwd())
@@ -115,6 +117,7 @@ class Runtime:
         told: tuple[Observer, ...] = (self._keep_counts, note_ended, *([] if self._calls is None else [self._calls]))
         self._observing = Observing(told, self._uptime_s, self._standings, may_print=may_print)
         self.gateway.observers = self._observing.take(self.settings, self._own_sinks.sinks)
+        self._observing.overload = self.gateway.capacity.figures
         self.pages = Pages(self._observing.sources(config, self._clock.wall))
         self.surfaces = open_surfaces(self.gateway, self.settings.storage, lambda: self.default_model, environ)
 
@@ -258,6 +261,7 @@ class Runtime:
         )
         self._price_refresh.take(self._prices)
         self.gateway.retry = settings.retry
+        self.gateway.capacity.limits = settings.overload
         self._renew_cache(settings)
         if log_changed or self._own_sinks.sinks:
             self.gateway.observers = self._observing.take(settings, self._own_sinks.sinks)

@@ -86,27 +86,35 @@ class RoutedStream(HttpStream):
         self._hide_credential()
 
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Collects a routed request's body up to its limit; beyond it the rest is read and thrown away."""
+        """Collects a routed request's body; of one that is refused the rest is read and thrown away."""
         exchange = self._exchange()
         if exchange is None:
             yield from super().state_consume_request_body(event)
             return
         exchange.can_stream = True
         if exchange.is_routed and isinstance(event, RequestData):
-            size = len(self.request_body_buf) + len(event.data)
-            if size > exchange.max_body_bytes:
-                self.request_body_buf.clear()
-                self.client_state = self._state_discard_request_body
-                return
+            self._take_in(exchange, len(event.data))
+        if exchange.refusal is not None:
+            self.request_body_buf.clear()
+            self.client_state = self._state_discard_request_body
+            yield from self._state_discard_request_body(event)
+            return
         if isinstance(event, RequestEndOfMessage) and self._is_reset():
             exchange.abandon()
         yield from super().state_consume_request_body(event)
         self._hide_credential()
 
+    def _take_in(self, exchange: Exchange, more: int) -> None:
+        if len(self.request_body_buf) + more > exchange.max_body_bytes:
+            limit = human.pretty_size(exchange.max_body_bytes)
+            exchange.refusal = RequestTooLarge(f"The request's body is over the limit of {limit}.")
+        else:
+            exchange.hold(more)
+
     def _state_discard_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestEndOfMessage) and (exchange := self._exchange()):
-            limit = human.pretty_size(exchange.max_body_bytes)
-            self.flow.response = error_response(RequestTooLarge(f"The request's body is over the limit of {limit}."))
+            assert exchange.refusal is not None
+            self.flow.response = error_response(exchange.refusal)
             self.client_state = self.state_done
             yield from self.send_response()
 

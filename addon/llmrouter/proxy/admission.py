@@ -1,0 +1,58 @@
+"""Which requests are taken on at all, and the record of those that are not."""
+
+from mitmproxy import http
+
+from llmrouter import surfaces
+from llmrouter.calls import Call, Endpoint, JsonObject
+from llmrouter.errors import Overloaded, RouterError
+from llmrouter.proxy import flows
+from llmrouter.proxy.asking import Work, asked
+from llmrouter.proxy.call_notes import note
+from llmrouter.proxy.exchange import Exchange
+from llmrouter.proxy.incoming import asker, endpoint_of, new_id, path_of
+from llmrouter.proxy.runtime import Runtime
+
+_RECORDED = (Overloaded,)
+_NOTHING = JsonObject(b"{}")
+
+
+def why_not(request: http.Request, runtime: Runtime) -> RouterError | None:
+    """Why a routed request is refused by its head alone, before its body comes; None where it is taken on."""
+    length = request.headers.get("content-length", "")
+    try:
+        runtime.gateway.capacity.check_bytes(int(length) if length.isdecimal() else 0)
+    except Overloaded as error:
+        return error
+    return None
+
+
+def taken_on(flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime) -> Work | None:
+    """What answers a request that is there as a whole, None where it is passed through; raises `RouterError`."""
+    try:
+        body = flows.decoded_body(flow.request, exchange.max_body_bytes)
+        unpacked = len(body) - len(flow.request.raw_content or b"")
+        if unpacked and exchange.share is not None:
+            exchange.share.grow(max(unpacked, 0))
+        return asked(flow, exchange, runtime, body)
+    except RouterError as error:
+        exchange.refusal = error
+        raise
+
+
+def record_refusal(flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime, error: RouterError) -> None:
+    """Publishes the decision on a request that was refused before it was a call; its model is not known then."""
+    if not isinstance(error, _RECORDED):
+        return
+    caller, preferences = asker(flow.request, exchange)
+    path = path_of(flow.request)
+    endpoint, surface = endpoint_of(path), surfaces.name_of(path)
+    call = Call(
+        new_id(),
+        endpoint or Endpoint.CHAT_COMPLETIONS,
+        _NOTHING,
+        model="",
+        caller=caller,
+        preferences=preferences,
+        surface=surface,
+    )
+    note(flow, runtime.gateway.refuse(call, error))

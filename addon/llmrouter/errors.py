@@ -9,6 +9,7 @@ RouterError                  the client gets this; each leaf knows status, OpenA
 ├── NoPage, WrongMethod      404, 405, of the router's own pages
 ├── NoAnswer                 503 or 429, everything was tried or rests
 ├── Overloaded             503, more than the router takes on at the same time
+├── ShuttingDown           503, nothing new is taken on
 ├── NotCached                504, only a kept answer was wanted, and there is none
 ├── RelayedError             a provider's own 4xx, handed on
 └── InternalError            500, a defect of the router; the request went nowhere
@@ -129,6 +130,16 @@ class Overloaded(RouterError):
     type = "server_error"
     code = "overloaded"
     metric = "overloaded"
+    is_worth_retrying = True
+
+
+class ShuttingDown(RouterError):
+    """The router ends; a client may ask again, and finds the next one that runs there."""
+
+    status = 503
+    type = "server_error"
+    code = "shutting_down"
+    metric = "shutting_down"
     is_worth_retrying = True
 
 

@@ -84,6 +84,11 @@ class Surfaces:
             raise opened.responses.refusal(operation)
         return result
 
+    @property
+    def under_way(self) -> int:
+        """How many responses and runs go on in the background."""
+        return 0 if self._opened is None else self._opened.responses.under_way + self._opened.assistants.under_way
+
     async def keep_tidy(self) -> None:
         """Tells other routers that this one lives, ends what dead ones left half done, and removes what is old.
 

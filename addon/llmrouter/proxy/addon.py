@@ -22,6 +22,7 @@ from llmrouter.proxy import admission, flows, local_pages, tunnels
 from llmrouter.proxy.certificate_authority import CaError
 from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.dispatch import IndexedDispatch
+from llmrouter.proxy.ending import Ending, close_clients, ending_of_mitmproxy
 from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.proxy.http_layers import replace_http_layers
 from llmrouter.proxy.incoming import is_call, is_websocket, path_of
@@ -53,6 +54,7 @@ class LLMRouter:
         self._edge = Edge(self._exchanges, lambda host, port: tunnels.is_tunnelled(host, port, self._hosts))
         self._watcher: asyncio.Task[None] | None = None
         self._dispatch: IndexedDispatch | None = None
+        self._ending: Ending | None = None
         self._is_refused = False
         self.addons = [RouterCommands(lambda: self._runtime), Inspection(lambda: self._runtime), UntrustingClients()]
 
@@ -103,18 +105,22 @@ class LLMRouter:
                 self._dispatch.install()
             self._watcher = spawn(self._watch(runtime), "watching the configuration")
             runtime.look_around()
+            self._ending = ending_of_mitmproxy(
+                lambda: max(len(self._exchanges), runtime.under_way), lambda: runtime.settings.shutdown.grace_seconds
+            )
             # What is there now stays: a full collection of all of mitmproxy takes a tenth of a second.
             gc.collect()
             gc.freeze()
 
     async def done(self) -> None:
-        """Ends calls under way and closes connections."""
+        """Ends what is under way still, closes connections, and writes down what is to last."""
         if self._dispatch is not None:
             self._dispatch.remove()
         if self._watcher is not None:
             self._watcher.cancel()
         for exchange in list(self._exchanges.values()):
             exchange.abandon()
+        await close_clients()
         if self._runtime is not None:
             await self._runtime.close()
 
@@ -217,6 +223,8 @@ class LLMRouter:
             flow.response = flows.error_response(ForeignPage("Web pages of other sites may not use this router."))
         elif local_pages.is_local(request, on_api_port):
             local_pages.show(flow, self._runtime, on_api_port)
+        elif self._ending is not None and self._ending.has_begun:
+            self._exchanges[flow.id] = admission.refused_at_the_end(flow)
         elif self._runtime is None:
             flows.take_credentials(request)
             flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))

@@ -4,7 +4,7 @@ from mitmproxy import http
 
 from llmrouter import surfaces
 from llmrouter.calls import Call, Endpoint, JsonObject
-from llmrouter.errors import Overloaded, RouterError
+from llmrouter.errors import Overloaded, RouterError, ShuttingDown
 from llmrouter.proxy import flows
 from llmrouter.proxy.asking import Work, asked
 from llmrouter.proxy.call_notes import note
@@ -12,8 +12,18 @@ from llmrouter.proxy.exchange import Exchange
 from llmrouter.proxy.incoming import asker, endpoint_of, new_id, path_of
 from llmrouter.proxy.runtime import Runtime
 
-_RECORDED = (Overloaded,)
+_RECORDED = (Overloaded, ShuttingDown)
+_AGAIN_S = 5.0
 _NOTHING = JsonObject(b"{}")
+
+
+def refused_at_the_end(flow: http.HTTPFlow) -> Exchange:
+    """What becomes of a request that comes after the router began to end: it goes nowhere, and is told so."""
+    exchange = Exchange(flow.client_conn.id, is_routed=True)
+    exchange.refusal = ShuttingDown("The router is shutting down. Try again in a moment.", retry_after_s=_AGAIN_S)
+    exchange.credentials = flows.take_credentials(flow.request)
+    flow.request.stream = False
+    return exchange
 
 
 def why_not(request: http.Request, runtime: Runtime) -> RouterError | None:
@@ -46,6 +56,8 @@ def record_refusal(flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime, er
     caller, preferences = asker(flow.request, exchange)
     path = path_of(flow.request)
     endpoint, surface = endpoint_of(path), surfaces.name_of(path)
+    if endpoint is None and not surface:
+        return
     call = Call(
         new_id(),
         endpoint or Endpoint.CHAT_COMPLETIONS,

@@ -5,9 +5,9 @@ import logging
 import os
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from llmrouter.brands import BRANDS
@@ -48,7 +48,7 @@ from llmrouter.storage.health_records import HealthRecords
 from llmrouter.storage.ledger import Ledger
 from llmrouter.surfaces_in_force import open_surfaces
 from llmrouter.targets import Target
-from llmrouter.tasks import spawn
+from llmrouter.tasks import close_all, keep_going, spawn
 from llmrouter.telemetry.decisions import Decision, Observer
 from llmrouter.telemetry.recent_decisions import RecentDecisions
 from llmrouter.transports import EchoTransport, HttpTransport
@@ -227,7 +227,10 @@ class Runtime:
     async def _keep_health(self) -> None:
         while True:
             await asyncio.sleep(_KEEP_HEALTH_S)
-            self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
+            self._save_health()
+
+    def _save_health(self) -> None:
+        self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
 
     def _save_counts(self) -> None:
         minutes = self._quotas.minutes(self._clock.monotonic(), self._clock.wall())
@@ -275,29 +278,41 @@ class Runtime:
 
     def look_around(self) -> None:
         """Reads prices again and again until `close`, and once a newer model index; no request waits for either."""
-        if not self._lookouts:
-            self._lookouts.append(spawn(self.refresh_index(), "fetching the model index"))
-            self._lookouts.append(spawn(self._price_refresh.run(), "reading prices"))
-            self._lookouts.append(spawn(self._keep_health(), "keeping what is known of targets"))
-            self._lookouts.append(spawn(self._keep_what_is_reserved(), "keeping what is used of limits"))
-            self._lookouts.append(spawn(self._probe(), "asking whether providers are there"))
-            self._lookouts.append(spawn(self.surfaces.keep_tidy(), "tidying up what is kept for clients"))
+        if self._lookouts:
+            return
+        lasting: list[tuple[Callable[[], Coroutine[Any, Any, None]], str]] = [
+            (self.refresh_index, "fetching the model index"),
+            (self._price_refresh.run, "reading prices"),
+            (self._keep_health, "keeping what is known of targets"),
+            (self._keep_what_is_reserved, "keeping what is used of limits"),
+            (self._probe, "asking whether providers are there"),
+            (self.surfaces.keep_tidy, "tidying up what is kept for clients"),
+        ]
+        self._lookouts = [spawn(keep_going(begin, name), name) for begin, name in lasting]
+
+    @property
+    def under_way(self) -> int:
+        """How many calls have not ended, or how many runs in the background, if those are more."""
+        return max(self.gateway.capacity.calls, self.surfaces.under_way)
 
     async def close(self) -> None:
-        """Closes connections, and writes the last decisions and counts."""
+        """Closes connections, and writes the last decisions and counts; what fails of that stops nothing else."""
         for task in self._lookouts:
             task.cancel()
-        await self.surfaces.close()
-        await self._upstream.close()
-        if self.gateway.cache is not None:
-            await self.gateway.cache.store.close()
-        self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
-        self._save_counts()
-        self._health_records.close()
-        self._ledger.close()
-        self._observing.close()
-        if self._calls is not None:
-            self._calls.close()
+        cache = self.gateway.cache
+        await close_all(
+            [
+                ("what is kept for clients", self.surfaces.close),
+                ("connections to providers", self._upstream.close),
+                *([] if cache is None else [("the cache", cache.store.close)]),
+                ("what is known of targets", self._save_health),
+                ("what is used of limits", self._save_counts),
+                ("the file of health", self._health_records.close),
+                ("the file of limits", self._ledger.close),
+                ("the sinks of decisions", self._observing.close),
+                *([] if self._calls is None else [("the ledger", self._calls.close)]),
+            ]
+        )
 
     def _load(self) -> Settings:
         if self.config is None:

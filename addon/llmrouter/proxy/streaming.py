@@ -31,9 +31,9 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.utils import human
 
-from llmrouter.errors import RequestTooLarge
+from llmrouter.errors import RequestTooLarge, ShuttingDown
 from llmrouter.proxy.exchange import Exchange, StreamBody
-from llmrouter.proxy.flows import error_response
+from llmrouter.proxy.flows import error_response, last_response
 from llmrouter.proxy.local_pages import note_asked_host
 
 _H2_BACKLOG_BYTES = 64 * 1024
@@ -92,7 +92,7 @@ class RoutedStream(HttpStream):
             yield from super().state_consume_request_body(event)
             return
         exchange.can_stream = True
-        if exchange.is_routed and isinstance(event, RequestData):
+        if exchange.is_routed and exchange.refusal is None and isinstance(event, RequestData):
             self._take_in(exchange, len(event.data))
         if exchange.refusal is not None:
             self.request_body_buf.clear()
@@ -114,7 +114,9 @@ class RoutedStream(HttpStream):
     def _state_discard_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestEndOfMessage) and (exchange := self._exchange()):
             assert exchange.refusal is not None
-            self.flow.response = error_response(exchange.refusal)
+            error, request = exchange.refusal, self.flow.request
+            is_last = isinstance(error, ShuttingDown)
+            self.flow.response = last_response(error, request) if is_last else error_response(error)
             self.client_state = self.state_done
             yield from self.send_response()
 

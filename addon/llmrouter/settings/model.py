@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from llmrouter.calls import Need
 from llmrouter.settings.caching import CacheSettings, CacheWhen
-from llmrouter.settings.operating import OverloadSettings
+from llmrouter.settings.operating import OverloadSettings, ShutdownSettings
 from llmrouter.settings.policies import PoliciesSettings
 from llmrouter.settings.storage import StorageSettings
 from llmrouter.settings.telemetry import TelemetrySettings
@@ -314,6 +314,8 @@ class Settings(Frozen):
     """The largest request body that is read, in MiB."""
     overload: OverloadSettings = OverloadSettings()
     """How much is taken on at the same time."""
+    shutdown: ShutdownSettings = ShutdownSettings()
+    """How the router ends."""
 
     def breaker_for(self, provider: ProviderSettings) -> BreakerSettings:
         """The provider's breaker: the file's own, with the keys that its `circuit_breaker` gives."""

@@ -8,6 +8,7 @@ RouterError                  the client gets this; each leaf knows status, OpenA
 ├── NoTarget                 404, nothing may answer the requested model
 ├── NoPage, WrongMethod      404, 405, of the router's own pages
 ├── NoAnswer                 503 or 429, everything was tried or rests
+├── NotConfigured          503, no target is configured
 ├── Overloaded             503, more than the router takes on at the same time
 ├── ShuttingDown           503, nothing new is taken on
 ├── NotCached                504, only a kept answer was wanted, and there is none
@@ -123,6 +124,15 @@ class NoAnswer(RouterError):
             self.status, self.type, self.code = 429, "rate_limit_error", "rate_limit_exceeded"
 
 
+class NotConfigured(RouterError):
+    """The configuration gives no target that could be asked for anything."""
+
+    status = 503
+    type = "server_error"
+    code = "no_target_configured"
+    metric = "not_configured"
+
+
 class Overloaded(RouterError):
     """More is asked than the router takes on at the same time; a client may soon ask again."""
 
@@ -193,6 +203,10 @@ class StreamBroken(RouterError):
     """A stream broke off after its client had got some of it."""
 
     code = "stream_broken"
+
+
+ROUTERS_OWN = (InternalError, NotConfigured, Overloaded)
+"""What the router itself could not do, for which nothing was sent; `on_internal_error` says what comes then."""
 
 
 class Outcome(StrEnum):

@@ -40,9 +40,13 @@ class Gateway:
     cache: Cache | None = None
     capacity: Capacity = field(default_factory=lambda: Capacity(OverloadSettings()))
 
-    async def answer(self, call: Call) -> Answer:
-        """Answers a call from the cache or from the first target that can; an error is an answer, too."""
+    async def answer(self, call: Call, *, may_pass: bool = False) -> Answer:
+        """Answers a call from the cache or from the first target that can; an error is an answer, too.
+
+        `may_pass` allows to leave it to OpenAI where the router itself cannot answer.
+        """
         record = CallRecord(call, self.clock, self.router.prices, self.observers)
+        record.may_pass = may_pass
         try:
             record.share = self._take_on(call)
             return await self._answer(record)
@@ -67,9 +71,11 @@ class Gateway:
             raise NotCached("The cache is off, and 'only-if-cached' forbids to ask a provider.")
         return await Answering(providers, record).answer()
 
-    def refuse(self, call: Call, error: RouterError) -> Answer:
-        """The refusal of a call that is not begun, recorded as any other."""
-        return CallRecord(call, self.clock, self.router.prices, self.observers).refuse(error)
+    def refuse(self, call: Call, error: RouterError, *, may_pass: bool = False) -> Answer:
+        """The refusal of a call that is not begun, recorded as any other; `may_pass` leaves it to OpenAI."""
+        record = CallRecord(call, self.clock, self.router.prices, self.observers)
+        record.may_pass = may_pass
+        return record.refuse(error)
 
     def _take_on(self, call: Call) -> Share:
         # What clients send is counted as it comes in; the calls of other surfaces are made of what is kept.

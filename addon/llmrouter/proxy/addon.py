@@ -18,7 +18,7 @@ from mitmproxy.proxy import layer
 from llmrouter import surfaces
 from llmrouter.endpoints import models
 from llmrouter.errors import ForeignPage, InternalError, RouterError, UpgradeRefused
-from llmrouter.proxy import admission, flows, local_pages, tunnels
+from llmrouter.proxy import admission, fail_open, flows, local_pages, tunnels
 from llmrouter.proxy.certificate_authority import CaError
 from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.dispatch import IndexedDispatch
@@ -29,7 +29,7 @@ from llmrouter.proxy.incoming import is_call, is_websocket, path_of
 from llmrouter.proxy.inspection import Inspection
 from llmrouter.proxy.listening import is_api_port, listen
 from llmrouter.proxy.options import add_options
-from llmrouter.proxy.results import put_gone, put_result
+from llmrouter.proxy.results import is_passed_through, put_gone, put_result
 from llmrouter.proxy.runtime import Runtime
 from llmrouter.proxy.starting import prepare_ca, refuse_loops, say_what_runs
 from llmrouter.proxy.streaming import Edge
@@ -155,8 +155,9 @@ class LLMRouter:
         except RouterError as error:
             flows.take_credentials(flow.request)
             flow.response = flows.error_response(error)
-        except Exception:  # noqa: BLE001 - the edge: whatever it is, the request must not go on
-            self._deny(flow)
+        except Exception:
+            logger.exception("the router failed on a request, which was not sent anywhere")
+            self._fail(flow, admission.failed())
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answers a routed request; a stream's body follows by `llm_next_chunk`."""
@@ -231,16 +232,22 @@ class LLMRouter:
         elif is_ours and is_websocket(request) and path == surfaces.RESPONSES:
             self._refuse_websocket(flow, self._runtime)
         elif is_ours and (is_call(request) or surfaces.has(path)):
-            limit = self._runtime.settings.max_request_mebibytes * _KIBIBYTE * _KIBIBYTE
-            exchange = Exchange(flow.client_conn.id, is_routed=True, max_body_bytes=limit)
-            self._exchanges[flow.id] = exchange
-            exchange.credentials = flows.take_credentials(request)
-            exchange.refusal = admission.why_not(request, self._runtime)
-            exchange.share = self._runtime.gateway.capacity.begin_body()
-            # mitmproxy's stream_large_bodies would send it to OpenAI while it still comes in.
-            request.stream = False
+            self._begin(flow, self._runtime)
         elif not (is_ours and models.is_asked(request.method, path) and self._list_models(flow, path, self._runtime)):
             self._pass_through(flow)
+
+    def _begin(self, flow: http.HTTPFlow, runtime: Runtime) -> None:
+        """A routed request, whose body is yet to come."""
+        limit = runtime.settings.max_request_mebibytes * _KIBIBYTE * _KIBIBYTE
+        exchange = Exchange(flow.client_conn.id, is_routed=True, max_body_bytes=limit)
+        self._exchanges[flow.id] = exchange
+        exchange.credentials = flows.take_credentials(flow.request)
+        if (error := admission.why_not(flow.request, runtime)) is not None:
+            self._fail(flow, error)
+            return
+        exchange.share = runtime.gateway.capacity.begin_body()
+        # mitmproxy's stream_large_bodies would send it to OpenAI while it still comes in.
+        flow.request.stream = False
 
     def _list_models(self, flow: http.HTTPFlow, path: str, runtime: Runtime) -> bool:
         """Answers which models there are; False where OpenAI has to say it, with the app's own key."""
@@ -284,7 +291,7 @@ class LLMRouter:
             result = await exchange.answer(work.name, work.answer, keep)
         if exchange.is_abandoned:
             put_gone(flow)
-        elif result is None:
+        elif result is None or is_passed_through(flow, exchange, result):
             self._pass_through(flow)
         else:
             flows.drop_router_headers(flow.request)
@@ -304,10 +311,21 @@ class LLMRouter:
             exchange.original = None
             flow.request.data.content = None
 
+    def _fail(self, flow: http.HTTPFlow, error: RouterError) -> None:
+        """A request that cannot be begun: it is refused, or goes to OpenAI after all where that is wanted."""
+        exchange = self._exchanges.setdefault(flow.id, Exchange(flow.client_conn.id, is_routed=True))
+        exchange.refusal = error
+        exchange.credentials = exchange.credentials or flows.take_credentials(flow.request)
+        if self._runtime is not None and fail_open.may_pass(flow, exchange, self._runtime, error):
+            self._pass_through(flow)
+        else:
+            flow.request.stream = False
+            flow.response = flows.error_response(error)
+
     def _deny(self, flow: http.HTTPFlow) -> None:
         flows.take_credentials(flow.request)
         logger.exception("the router failed on a request, which was not sent anywhere")
-        flow.response = flows.error_response(InternalError("The router failed on this request. Its log says why."))
+        flow.response = flows.error_response(admission.failed())
 
     # Reloading
 

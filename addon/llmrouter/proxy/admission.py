@@ -1,18 +1,22 @@
 """Which requests are taken on at all, and the record of those that are not."""
 
+import logging
+
 from mitmproxy import http
 
 from llmrouter import surfaces
-from llmrouter.calls import Call, Endpoint, JsonObject
-from llmrouter.errors import Overloaded, RouterError, ShuttingDown
-from llmrouter.proxy import flows
+from llmrouter.calls import Call, Caller, Endpoint, JsonObject, Preferences
+from llmrouter.errors import ROUTERS_OWN, InternalError, InvalidRequest, Overloaded, RouterError, ShuttingDown
+from llmrouter.proxy import fail_open, flows
 from llmrouter.proxy.asking import Work, asked
 from llmrouter.proxy.call_notes import note
 from llmrouter.proxy.exchange import Exchange
 from llmrouter.proxy.incoming import asker, endpoint_of, new_id, path_of
 from llmrouter.proxy.runtime import Runtime
 
-_RECORDED = (Overloaded, ShuttingDown)
+logger = logging.getLogger(__name__)
+
+_RECORDED = (*ROUTERS_OWN, ShuttingDown)
 _AGAIN_S = 5.0
 _NOTHING = JsonObject(b"{}")
 
@@ -41,23 +45,34 @@ def taken_on(flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime) -> Work 
     try:
         body = flows.decoded_body(flow.request, exchange.max_body_bytes)
         unpacked = len(body) - len(flow.request.raw_content or b"")
-        if unpacked and exchange.share is not None:
-            exchange.share.grow(max(unpacked, 0))
-        return asked(flow, exchange, runtime, body)
+        if unpacked > 0 and exchange.share is not None:
+            exchange.share.grow(unpacked)
+        return asked(flow, exchange, runtime, body, passes_on_failure=fail_open.is_allowed(flow, runtime))
     except RouterError as error:
         exchange.refusal = error
-        raise
+    except Exception:
+        logger.exception("the router failed on a request, which was not sent anywhere")
+        exchange.refusal = failed()
+    if fail_open.may_pass(flow, exchange, runtime, exchange.refusal):
+        return None
+    raise exchange.refusal
+
+
+def failed() -> InternalError:
+    """A defect, in words for the client."""
+    return InternalError("The router failed on this request. Its log says why.")
 
 
 def record_refusal(flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime, error: RouterError) -> None:
-    """Publishes the decision on a request that was refused before it was a call; its model is not known then."""
-    if not isinstance(error, _RECORDED):
-        return
-    caller, preferences = asker(flow.request, exchange)
+    """Publishes the decision on a request that was not begun as a call; which model it wants is not known then."""
     path = path_of(flow.request)
     endpoint, surface = endpoint_of(path), surfaces.name_of(path)
-    if endpoint is None and not surface:
+    if not isinstance(error, _RECORDED) or (endpoint is None and not surface):
         return
+    try:
+        caller, preferences = asker(flow.request, exchange)
+    except InvalidRequest:
+        caller, preferences = Caller(), Preferences()
     call = Call(
         new_id(),
         endpoint or Endpoint.CHAT_COMPLETIONS,
@@ -67,4 +82,4 @@ def record_refusal(flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime, er
         preferences=preferences,
         surface=surface,
     )
-    note(flow, runtime.gateway.refuse(call, error))
+    note(flow, runtime.gateway.refuse(call, error, may_pass=not exchange.is_routed))

@@ -26,6 +26,7 @@ from llmrouter.discovery.probes import probe, probe_client
 from llmrouter.discovery.refresh import PriceRefresh
 from llmrouter.discovery.unconfigured import STATE, settings_from
 from llmrouter.endpoints import models
+from llmrouter.errors import NotConfigured
 from llmrouter.gateway import Gateway
 from llmrouter.ledger_in_force import open_ledger
 from llmrouter.providers.formats import WIRE_FORMATS
@@ -158,6 +159,12 @@ class Runtime:
         """Whether any target or route is meant for a requested model."""
         candidates = self.gateway.router.catalogue.candidates(name)
         return bool(candidates.targets) or candidates.route is not None
+
+    def check_targets(self) -> None:
+        """Raises `NotConfigured` where the configuration file gives no target; without a file it is no more than a
+        proxy."""
+        if self.config is not None and not self.gateway.router.catalogue.targets:
+            raise NotConfigured(f"No target can be asked: {self.config.name} gives none, or no key of one is set.")
 
     def list_models(self) -> bytes:
         """What is answered for now, as OpenAI lists models."""

@@ -31,11 +31,14 @@ def refuse_loops(runtime: Runtime) -> None:
 
 
 def say_what_runs(runtime: Runtime) -> None:
-    """Which targets there are, or that there is none."""
+    """Which targets there are, or that there is none, and what becomes of requests then."""
     if runtime.target_keys:
         origin = runtime.config or "the catalog"
         logger.info("llmrouter: targets from %s: %s.", origin, ", ".join(runtime.target_keys))
         return
     why = f"{runtime.config} gives no target" if runtime.config else "there is no configuration"
+    if runtime.config is not None and runtime.settings.on_internal_error == "reject":
+        logger.warning("llmrouter: %s, so calls are refused (on_internal_error: reject).", why)
+        return
     hosts = ", ".join(runtime.settings.intercept)
     logger.warning("llmrouter: %s, so everything is passed through to %s.", why, hosts)

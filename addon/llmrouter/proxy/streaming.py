@@ -94,7 +94,7 @@ class RoutedStream(HttpStream):
         exchange.can_stream = True
         if exchange.is_routed and exchange.refusal is None and isinstance(event, RequestData):
             self._take_in(exchange, len(event.data))
-        if exchange.refusal is not None:
+        if exchange.is_routed and exchange.refusal is not None:
             self.request_body_buf.clear()
             self.client_state = self._state_discard_request_body
             yield from self._state_discard_request_body(event)

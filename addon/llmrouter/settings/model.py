@@ -292,6 +292,10 @@ class Settings(Frozen):
     """What may answer which requested model; the first match wins."""
     unmatched: Literal["passthrough", "reject"] = "passthrough"
     """A model that nothing may answer: to OpenAI with the app's own key, or refused."""
+    on_internal_error: Literal["passthrough", "reject"] = "reject"
+    """A request that the router itself cannot answer, because no target of the file can be asked, because it failed
+    before anything was sent, or because it has too much to do: to OpenAI with the app's own key, which its owner pays
+    for, or refused."""
     breaker: BreakerSettings = BreakerSettings()
     """The circuit breaker of every provider that does not say otherwise."""
     retry: RetrySettings = RetrySettings()

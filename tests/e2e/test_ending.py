@@ -122,6 +122,8 @@ async def test_what_is_too_much_is_refused_and_a_second_signal_ends_at_once(
     async with app(router) as client:
         await refuse_a_second_call(client, fake)
         await until_free(client)
+        await refuse_beside_a_background_run(client, fake)
+        await until_free(client)
         await refuse_too_many_bytes(client, router)
         await until_free(client)
         assert (await client.post(CHAT, json=BODY)).status_code == 200
@@ -136,12 +138,11 @@ async def test_what_is_too_much_is_refused_and_a_second_signal_ends_at_once(
         assert await exit_code(router) == 0
         await asyncio.wait_for(stuck.client_left.wait(), 10)
     assert "Traceback" not in "\n".join(router.log)
-    refused = [one for one in router.decisions(5) if one["error"] is not None and "too much to do" in one["error"]]
+    refused = [one for one in router.decisions(7) if one["error"] is not None and "too much to do" in one["error"]]
     assert [(one["endpoint"], one["status"]) for one in refused] == [
         ("chat.completions", 503),
         ("responses", 503),
-        ("chat.completions", 503),
-        ("chat.completions", 503),
+        *[("chat.completions", 503)] * 3,
     ]
 
 
@@ -157,6 +158,15 @@ async def refuse_a_second_call(client: httpx.AsyncClient, fake: FakeProvider) ->
             assert 1 <= int(refused.headers["retry-after"]) <= 5
         assert (await client.get("models")).status_code == 200
     await asyncio.wait_for(stuck.client_left.wait(), 10)
+
+
+async def refuse_beside_a_background_run(client: httpx.AsyncClient, fake: FakeProvider) -> None:
+    """A response whose client is gone takes its part until it is cancelled."""
+    fake.script(stuck := halting_stream())
+    made = (await client.post(RESPONSES, json={"model": "gpt-4o", "input": "x", "background": True})).json()
+    await stuck.reached.wait()
+    assert (await client.post(CHAT, json=BODY)).json()["error"]["code"] == "overloaded"
+    assert (await client.post(f"{RESPONSES}/{made['id']}/cancel")).json()["status"] == "cancelled"
 
 
 async def refuse_too_many_bytes(client: httpx.AsyncClient, router: RouterProcess) -> None:

@@ -77,6 +77,8 @@ async def test_what_the_router_cannot_answer(
         await checked.is_refused(body("ping"), "no_target_configured")
         await checked.is_refused(b'{"model": "gpt-4o", "input": "ping"}', "no_target_configured", RESPONSES)
         await checked.is_refused(body("break me"), "llmrouter_internal_error")
+        upgrade = KEY | {"connection": "upgrade", "upgrade": "websocket"}
+        assert (await app.get(f"{URL}{RESPONSES}?model=gpt-4o", headers=upgrade)).status_code == 503
 
     warnings = [line for line in router.log if "A request was passed through to OpenAI with the app's own key" in line]
     assert sorted(line.partition("(")[2].partition(")")[0] for line in warnings) == [

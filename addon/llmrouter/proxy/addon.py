@@ -274,6 +274,8 @@ class LLMRouter:
 
     def _refuse_websocket(self, flow: http.HTTPFlow, runtime: Runtime) -> None:
         """Clients fall back to HTTP at once; where nobody but OpenAI would answer, the connection is relayed."""
+        if runtime.settings.on_internal_error == "reject":
+            runtime.check_targets()
         name = dict(parse_qsl(flow.request.path.partition("?")[2])).get("model")
         is_served = runtime.target_keys if name is None else runtime.serves_model(name)
         if not is_served and runtime.settings.unmatched == "passthrough":

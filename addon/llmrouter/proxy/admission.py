@@ -32,9 +32,12 @@ def refused_at_the_end(flow: http.HTTPFlow) -> Exchange:
 
 def why_not(request: http.Request, runtime: Runtime) -> RouterError | None:
     """Why a routed request is refused by its head alone, before its body comes; None where it is taken on."""
+    capacity = runtime.gateway.capacity
+    if not capacity.held_bytes:
+        return None
     length = request.headers.get("content-length", "")
     try:
-        runtime.gateway.capacity.check_bytes(int(length) if length.isdecimal() else 0)
+        capacity.check_bytes(int(length) if length.isdecimal() else 0)
     except Overloaded as error:
         return error
     return None

@@ -132,6 +132,7 @@ async def test_a_defect_before_the_body_came(
     router.response(flow)
     (decision,) = decisions
     assert (decision.result, decision.error_kind) == ("passed_through" if passes else "failed", "internal_error")
+    assert ("passed through" in flow.comment) is passes
     assert "the router failed on a request" in caplog.text
 
 

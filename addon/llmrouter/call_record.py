@@ -5,14 +5,15 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from llmrouter.calls import Call
+from llmrouter.capacity import Share
 from llmrouter.clock import Clock
 from llmrouter.endpoints import chat
-from llmrouter.errors import Outcome, RouterError
+from llmrouter.errors import ROUTERS_OWN, Outcome, RouterError
 from llmrouter.providers.wire import UpstreamRequest
 from llmrouter.replies import Chunk, Reply, Usage
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.targets import Target
-from llmrouter.telemetry.decisions import CacheUse, Decision, Observer
+from llmrouter.telemetry.decisions import PASSED_THROUGH, CacheUse, Decision, Observer
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ class Answer:
     """What a call came to, not yet in its client's words: a whole `reply`, the `chunks` of a stream, or an `error`.
 
     The first chunks hold content. They end after a real end, and raise `StreamBroken` where the answer broke off.
-    `request` is what was sent to the provider that answers, None for an error or a mock.
+    `request` is what was sent to the provider that answers, None for an error or a mock. `is_passed_through` tells that
+    OpenAI is to be asked in spite of the error.
     """
 
     status: int
@@ -36,12 +38,14 @@ class Answer:
     error: RouterError | None = None
     target: Target | None = None
     request: UpstreamRequest | None = None
+    is_passed_through: bool = False
 
 
 class CallRecord:
     """The record of one call; `started` is monotonic seconds, `prices` are those in force when it came.
 
-    `is_abandoned` is set where the client left, but the call goes on for others.
+    `is_abandoned` is set where the client left, but the call goes on for others; `share` is what it takes of the
+    router's capacity until it ends. `may_pass` allows to ask OpenAI where the router itself cannot answer.
     """
 
     def __init__(self, call: Call, clock: Clock, prices: PriceBook, observers: Sequence[Observer]) -> None:
@@ -53,6 +57,8 @@ class CallRecord:
         self.prices = prices
         self.policy: str | None = None
         self.is_abandoned = False
+        self.share: Share | None = None
+        self.may_pass = False
         self._observers = observers
         self._ended = False
 
@@ -82,21 +88,22 @@ class CallRecord:
         return Answer(200, headers, self.decision, target=target, request=request)
 
     def refuse(self, error: RouterError) -> Answer:
-        """The error as an answer, with what steers the SDKs' own retries (openai-python `_base_client.py`)."""
-        headers = self._headers() | dict(chat.headers_for(stream=False)) | {"x-should-retry": "false"}
-        if error.retry_after_s is not None:
-            headers["retry-after"] = str(max(1, -int(-error.retry_after_s // 1)))
+        """The error as an answer."""
+        headers = self._headers() | dict(chat.headers_for(stream=False)) | error.retry_headers()
         self.decision.error_kind = error.metric
         self._add_up()
         self.add_money(headers)
-        self.end("failed", error.status, error.message)
-        return Answer(error.status, headers, self.decision, error=error)
+        is_passed = self.may_pass and isinstance(error, ROUTERS_OWN) and not self.decision.attempts
+        self.end(PASSED_THROUGH if is_passed else "failed", None if is_passed else error.status, error.message)
+        return Answer(error.status, headers, self.decision, error=error, is_passed_through=is_passed)
 
     def end(self, result: str, status: int | None = None, error: str | None = None) -> None:
         """Publishes the decision, once."""
         if self._ended:
             return
         self._ended = True
+        if self.share is not None:
+            self.share.give_back()
         decision = self.decision
         decision.result = "client_gone" if self.is_abandoned else result
         decision.status, decision.error = status, error

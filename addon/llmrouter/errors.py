@@ -8,6 +8,9 @@ RouterError                  the client gets this; each leaf knows status, OpenA
 ├── NoTarget                 404, nothing may answer the requested model
 ├── NoPage, WrongMethod      404, 405, of the router's own pages
 ├── NoAnswer                 503 or 429, everything was tried or rests
+├── NotConfigured          503, no target is configured
+├── Overloaded             503, more than the router takes on at the same time
+├── ShuttingDown           503, nothing new is taken on
 ├── NotCached                504, only a kept answer was wanted, and there is none
 ├── RelayedError             a provider's own 4xx, handed on
 └── InternalError            500, a defect of the router; the request went nowhere
@@ -30,12 +33,20 @@ class RouterError(Exception):
     type: str = "server_error"
     code: str | None = None
     metric: ClassVar[str] = "internal_error"
+    is_worth_retrying: ClassVar[bool] = False
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+
+    def retry_headers(self) -> dict[str, str]:
+        """What steers the SDKs' own retries (openai-python `_base_client.py`)."""
+        headers = {"x-should-retry": "true" if self.is_worth_retrying else "false"}
+        if self.retry_after_s is not None:
+            headers["retry-after"] = str(max(1, -int(-self.retry_after_s // 1)))
+        return headers
 
     def to_json(self) -> bytes:
         """The body that OpenAI's clients parse."""
@@ -113,6 +124,35 @@ class NoAnswer(RouterError):
             self.status, self.type, self.code = 429, "rate_limit_error", "rate_limit_exceeded"
 
 
+class NotConfigured(RouterError):
+    """The configuration gives no target that could be asked for anything."""
+
+    status = 503
+    type = "server_error"
+    code = "no_target_configured"
+    metric = "not_configured"
+
+
+class Overloaded(RouterError):
+    """More is asked than the router takes on at the same time; a client may soon ask again."""
+
+    status = 503
+    type = "server_error"
+    code = "overloaded"
+    metric = "overloaded"
+    is_worth_retrying = True
+
+
+class ShuttingDown(RouterError):
+    """The router ends; a client may ask again, and finds the next one that runs there."""
+
+    status = 503
+    type = "server_error"
+    code = "shutting_down"
+    metric = "shutting_down"
+    is_worth_retrying = True
+
+
 class NotCached(RouterError):
     """The client wants a kept answer only, and there is none (504, as RFC 9111, section 5.2.1.7, has it)."""
 
@@ -163,6 +203,10 @@ class StreamBroken(RouterError):
     """A stream broke off after its client had got some of it."""
 
     code = "stream_broken"
+
+
+ROUTERS_OWN = (InternalError, NotConfigured, Overloaded)
+"""What the router itself could not do, for which nothing was sent; `on_internal_error` says what comes then."""
 
 
 class Outcome(StrEnum):

@@ -32,6 +32,18 @@ def has(path: str) -> bool:
     return _is_below(path, _OF_RESPONSES) or _is_below(path, _OF_ASSISTANTS)
 
 
+def makes_calls(method: str, path: str) -> bool:
+    """Whether an operation asks a model, at once or in the background."""
+    return method == "POST" and (path == RESPONSES or path.endswith(("/runs", "/submit_tool_outputs")))
+
+
+def name_of(path: str) -> str:
+    """The word for the API of a path in decisions; empty where that keeps no state."""
+    if _is_below(path, _OF_RESPONSES):
+        return "responses"
+    return "assistants" if _is_below(path, _OF_ASSISTANTS) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What the surfaces act with.
@@ -71,6 +83,11 @@ class Surfaces:
         if result is None and not may_pass:
             raise opened.responses.refusal(operation)
         return result
+
+    @property
+    def under_way(self) -> int:
+        """How many responses and runs go on in the background."""
+        return 0 if self._opened is None else self._opened.responses.under_way + self._opened.assistants.under_way
 
     async def keep_tidy(self) -> None:
         """Tells other routers that this one lives, ends what dead ones left half done, and removes what is old.

@@ -19,6 +19,7 @@ from llmrouter.cli.checks.authority import check_authority
 from llmrouter.cli.checks.configuration import check_configuration
 from llmrouter.cli.checks.finding import Level, ok
 from llmrouter.cli.checks.listening import check_ports, check_shell
+from llmrouter.cli.checks.mishaps import check_mishaps
 from llmrouter.cli.client_environment import Ports
 from llmrouter.cli.main import main
 from llmrouter.cli.own_configuration import Choice
@@ -27,6 +28,7 @@ from llmrouter.proxy.trial_certificate import trial_certificate
 from llmrouter.proxy.trust_bundle import BUNDLE, CERT
 from llmrouter.routing.catalog import build_targets
 from llmrouter.settings.loader import load_settings
+from llmrouter.settings.model import Settings
 from tests.e2e.router_process import free_port
 from tests.fakes.provider import Answer, FakeProvider, Status
 
@@ -161,6 +163,27 @@ def test_who_trusts_the_ca(tmp_path: Path) -> None:
     assert "in this shell." in said(bundle, {})
     assert "under `llmrouter run`, not in this shell" in said({}, bundle)
     assert "does not trust it" in said({}, {})
+
+
+def test_what_the_router_could_not_do() -> None:
+    """What is set, and what happened since the router that runs was started, with a remedy for each kind."""
+    mishap = {"refused": 2, "passed_through": 1, "last_at": 1_790_000_000.5, "last": "too much to do."}
+    passing = Settings(on_internal_error="passthrough")
+    found = list(check_mishaps(passing, {"mishaps": {"overloaded": mishap, "new_kind": mishap | {"refused": 0}}}))
+
+    assert levels(found)[0][0] == "ok"
+    assert "`passthrough`" in found[0].what
+    assert levels(found)[1] == (
+        "warning",
+        "overloaded: 2 refused, 1 passed through since the router's start, "
+        "the last at 2026-09-21 14:13:20 UTC: too much to do.",
+    )
+    assert found[1].remedy is not None
+    assert "new_kind: 1 passed through since" in found[2].what
+    nothing: list[dict[str, Any]] = [{}, {"mishaps": None}, {"mishaps": {"x": 1}}, {"mishaps": []}]
+    for told in nothing:
+        (only,) = check_mishaps(Settings(), told)
+        assert "`reject`" in only.what
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,17 @@ def test_lines_and_total() -> None:
     assert "The cost of 1 calls is not known" in result.output
 
 
+def test_what_was_passed_through_is_no_failure() -> None:
+    """Nor is it an answer: OpenAI gave it, and its price is not the router's to tell."""
+    passed = {"result": "passed_through", "provider": None, "model": None, "error": "overloaded", "cost_usd": None}
+    fill(row(), row(**passed, known_cost_usd=0.0, saved_usd=None, status=None))
+    assert "1 calls went to OpenAI with the app's own key" in usage().output
+    total = json.loads(usage("--json").output)["total"]
+    assert (total["calls"], total["answered"], total["passed_through"]) == (2, 1, 1)
+    (line,) = [line for line in usage().output.splitlines() if line.startswith("total")]
+    assert line.split()[1:3] == ["2", "0"]
+
+
 def test_what_is_not_known_at_all_is_unknown() -> None:
     fill(row(**UNKNOWN))
     assert usage().output.count("unknown") == 4

@@ -69,10 +69,14 @@ class WatchedProcess:
         self.wait_for_log("reverse proxy to", "listening at")
 
     def stop(self) -> None:
-        """Ends the router as a user would."""
-        self.process.terminate()
+        """Ends the router as a user would, who does not wait for what is under way."""
         try:
-            self.process.wait(timeout=10)
+            for patience_s in (1, 10):
+                self.process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(patience_s)
+                    return
+            raise AssertionError("the router did not end:\n" + "\n".join(self.log))
         finally:
             self.process.kill()
             self.process.wait()

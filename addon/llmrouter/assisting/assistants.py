@@ -88,6 +88,11 @@ class Assistants:
         else:
             await end_run(records, document.data, "failed", self._means.clock.wall(), _LOST)
 
+    @property
+    def under_way(self) -> int:
+        """How many runs are worked on."""
+        return self._runs.under_way
+
     async def close(self) -> None:
         """Stops all runs; each is failed, and says why."""
         await self._runs.close()

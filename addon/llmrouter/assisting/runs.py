@@ -218,6 +218,11 @@ class Runs:
         await self._state(asked)
         return asked.json(await asked.records.find("run_step", asked.ids[2], asked.ids[1]))
 
+    @property
+    def under_way(self) -> int:
+        """How many are worked on."""
+        return len(self._running)
+
     async def close(self) -> None:
         """Stops all runs; each is failed, and says why."""
         for timer in self._timers.values():

@@ -16,6 +16,7 @@ from llmrouter.cli.checks.authority import check_authority
 from llmrouter.cli.checks.configuration import Configured, check_configuration
 from llmrouter.cli.checks.finding import Finding, Level, warning
 from llmrouter.cli.checks.listening import check_ports, check_shell
+from llmrouter.cli.checks.mishaps import check_mishaps
 from llmrouter.cli.checks.runtimes import check_runtimes, runtimes_here
 from llmrouter.cli.client_environment import Ports, client_environment
 from llmrouter.cli.own_configuration import (
@@ -27,6 +28,7 @@ from llmrouter.cli.own_configuration import (
     port_option,
 )
 from llmrouter.cli.progress import steps
+from llmrouter.cli.running_router import status
 from llmrouter.cli.trusting import bring_up_to_date
 from llmrouter.discovery.probes import probed
 from llmrouter.proxy.certificate_authority import KEY_AND_CERT, CaError
@@ -54,8 +56,9 @@ def doctor(
 ) -> None:
     """Says what works, what does not, and what to do about it.
 
-    Looked at: the CA and who trusts it, ports, this shell, the configuration and its keys, each provider (its list of
-    models, which uses no tokens), and the clock. The exit code is 1 where there is a problem, and 0 with mere warnings.
+    Looked at: the CA and who trusts it, ports, this shell, the configuration and its keys, what a router that runs
+    could not do itself, each provider (its list of models, which uses no tokens), and the clock. The exit code is 1
+    where there is a problem, and 0 with mere warnings.
     """
     ports, certs = Ports(port, api_port), certs.expanduser().resolve()
     configured = check_configuration(Choice(config_file.absolute()) if config_file else None)
@@ -74,6 +77,7 @@ def _machine(ports: Ports, certs: Path, configured: Configured) -> Iterator[Find
     yield from check_authority(certs, hosts, now)
     yield from check_ports(ports, certs, hosts[0])
     yield from check_shell(ports, hosts, os.environ)
+    yield from check_mishaps(configured.settings, status(ports.api))
     if not (certs / KEY_AND_CERT).is_file():
         return
     try:

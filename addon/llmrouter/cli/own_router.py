@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from llmrouter.cli.client_environment import Ports
@@ -15,6 +16,7 @@ _ADDON = Path(__file__).resolve().parents[2] / "router.py"
 _START_LIMIT_S = 30.0
 _LOOK_S = 0.05
 _GRACE_S = 10.0
+_HURRY_S = 5.0
 _LINES_TOLD = 8
 
 
@@ -62,13 +64,14 @@ class OwnRouter:
         raise NotStarted(f"It was not ready within {_START_LIMIT_S:.0f} s. {self._last_lines()}")
 
     def stop(self) -> None:
-        """Ends it as a user would; one that does not end is killed."""
-        self._process.terminate()
-        try:
-            self._process.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """Ends it as a user would, with a second signal where it waits for others; one that does not end is killed."""
+        for grace_s in (_GRACE_S, _HURRY_S):
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace_s)
+                return
+        self._process.kill()
+        self._process.wait()
 
     def lines(self) -> list[str]:
         """What it printed."""

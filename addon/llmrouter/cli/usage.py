@@ -164,6 +164,9 @@ def _notes(total: Usage) -> list[str]:
     notes = []
     if total.given_up:
         notes.append(f"{total.given_up:,} calls were given up by their clients.")
+    if total.passed_through:
+        text = "calls went to OpenAI with the app's own key; what they cost is in no sum."
+        notes.append(f"{total.passed_through:,} {text}")
     if total.unknown_cost:
         notes.append(f"The cost of {total.unknown_cost:,} calls is not known, and not in the sum.")
     if total.unknown_saving:

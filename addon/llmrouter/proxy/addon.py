@@ -8,35 +8,34 @@ import asyncio
 import gc
 import logging
 import os
-from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.connection import Client
 from mitmproxy.proxy import layer
-from mitmproxy.proxy.layers.http import HttpLayer
 
 from llmrouter import surfaces
 from llmrouter.endpoints import models
 from llmrouter.errors import ForeignPage, InternalError, RouterError, UpgradeRefused
-from llmrouter.proxy import flows, local_pages, tunnels
-from llmrouter.proxy.asking import asked
-from llmrouter.proxy.certificate_authority import CaError, ensure_ca
+from llmrouter.proxy import admission, fail_open, flows, local_pages, tunnels
+from llmrouter.proxy.certificate_authority import CaError
 from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.dispatch import IndexedDispatch
+from llmrouter.proxy.ending import Ending, close_clients, ending_of_mitmproxy
 from llmrouter.proxy.exchange import Exchange, StreamBody
+from llmrouter.proxy.http_layers import replace_http_layers
 from llmrouter.proxy.incoming import is_call, is_websocket, path_of
 from llmrouter.proxy.inspection import Inspection
 from llmrouter.proxy.listening import is_api_port, listen
 from llmrouter.proxy.options import add_options
-from llmrouter.proxy.results import put_gone, put_result
+from llmrouter.proxy.results import is_passed_through, put_gone, put_result
 from llmrouter.proxy.runtime import Runtime
-from llmrouter.proxy.streaming import Edge, RoutedHttpLayer
+from llmrouter.proxy.starting import prepare_ca, refuse_loops, say_what_runs
+from llmrouter.proxy.streaming import Edge
 from llmrouter.proxy.untrusting_clients import UntrustingClients
 from llmrouter.settings.loader import SettingsError
-from llmrouter.settings.location import REPOSITORY, find_config
+from llmrouter.settings.location import find_config
 from llmrouter.tasks import spawn
 
 logger = logging.getLogger(__name__)
@@ -55,6 +54,7 @@ class LLMRouter:
         self._edge = Edge(self._exchanges, lambda host, port: tunnels.is_tunnelled(host, port, self._hosts))
         self._watcher: asyncio.Task[None] | None = None
         self._dispatch: IndexedDispatch | None = None
+        self._ending: Ending | None = None
         self._is_refused = False
         self.addons = [RouterCommands(lambda: self._runtime), Inspection(lambda: self._runtime), UntrustingClients()]
 
@@ -85,7 +85,7 @@ class LLMRouter:
             config = find_config(ctx.options.llmrouter_config, os.environ)
             is_console = type(ctx.master).__module__.startswith("mitmproxy.tools.console")
             self._runtime = Runtime(config, os.environ, may_print=not is_console)
-            self._prepare_ca()
+            prepare_ca(self._hosts)
         except SettingsError as error:
             for problem in error.problems:
                 logger.error("%s", problem)  # noqa: TRY400 - a traceback would bury the line that helps
@@ -94,8 +94,8 @@ class LLMRouter:
             logger.error("%s", error)  # noqa: TRY400 - as above
             return
         listen(self._hosts[0])
-        self._refuse_loops(self._runtime)
-        self._say_what_runs(self._runtime)
+        refuse_loops(self._runtime)
+        say_what_runs(self._runtime)
 
     def running(self) -> None:
         """Watches the configuration file from now on, and what is published elsewhere."""
@@ -105,18 +105,22 @@ class LLMRouter:
                 self._dispatch.install()
             self._watcher = spawn(self._watch(runtime), "watching the configuration")
             runtime.look_around()
+            self._ending = ending_of_mitmproxy(
+                lambda: max(len(self._exchanges), runtime.under_way), lambda: runtime.settings.shutdown.grace_seconds
+            )
             # What is there now stays: a full collection of all of mitmproxy takes a tenth of a second.
             gc.collect()
             gc.freeze()
 
     async def done(self) -> None:
-        """Ends calls under way and closes connections."""
+        """Ends what is under way still, closes connections, and writes down what is to last."""
         if self._dispatch is not None:
             self._dispatch.remove()
         if self._watcher is not None:
             self._watcher.cancel()
         for exchange in list(self._exchanges.values()):
             exchange.abandon()
+        await close_clients()
         if self._runtime is not None:
             await self._runtime.close()
 
@@ -128,7 +132,7 @@ class LLMRouter:
         if builtin is None:
             return
         builtin.next_layer(next_layer)
-        _replace_http_layers(next_layer, self._edge)
+        replace_http_layers(next_layer, self._edge)
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """Decrypts only what names one of our hosts; all other TLS is tunnelled."""
@@ -151,8 +155,9 @@ class LLMRouter:
         except RouterError as error:
             flows.take_credentials(flow.request)
             flow.response = flows.error_response(error)
-        except Exception:  # noqa: BLE001 - the edge: whatever it is, the request must not go on
-            self._deny(flow)
+        except Exception:
+            logger.exception("the router failed on a request, which was not sent anywhere")
+            self._fail(flow, admission.failed())
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answers a routed request; a stream's body follows by `llm_next_chunk`."""
@@ -219,20 +224,30 @@ class LLMRouter:
             flow.response = flows.error_response(ForeignPage("Web pages of other sites may not use this router."))
         elif local_pages.is_local(request, on_api_port):
             local_pages.show(flow, self._runtime, on_api_port)
+        elif self._ending is not None and self._ending.has_begun:
+            self._exchanges[flow.id] = admission.refused_at_the_end(flow)
         elif self._runtime is None:
             flows.take_credentials(request)
             flow.response = flows.error_response(InternalError(_NOT_CONFIGURED))
         elif is_ours and is_websocket(request) and path == surfaces.RESPONSES:
             self._refuse_websocket(flow, self._runtime)
         elif is_ours and (is_call(request) or surfaces.has(path)):
-            limit = self._runtime.settings.max_request_mebibytes * _KIBIBYTE * _KIBIBYTE
-            exchange = Exchange(flow.client_conn.id, is_routed=True, max_body_bytes=limit)
-            self._exchanges[flow.id] = exchange
-            exchange.credentials = flows.take_credentials(request)
-            # mitmproxy's stream_large_bodies would send it to OpenAI while it still comes in.
-            request.stream = False
+            self._begin(flow, self._runtime)
         elif not (is_ours and models.is_asked(request.method, path) and self._list_models(flow, path, self._runtime)):
             self._pass_through(flow)
+
+    def _begin(self, flow: http.HTTPFlow, runtime: Runtime) -> None:
+        """A routed request, whose body is yet to come."""
+        limit = runtime.settings.max_request_mebibytes * _KIBIBYTE * _KIBIBYTE
+        exchange = Exchange(flow.client_conn.id, is_routed=True, max_body_bytes=limit)
+        self._exchanges[flow.id] = exchange
+        exchange.credentials = flows.take_credentials(flow.request)
+        if (error := admission.why_not(flow.request, runtime)) is not None:
+            self._fail(flow, error)
+            return
+        exchange.share = runtime.gateway.capacity.begin_body()
+        # mitmproxy's stream_large_bodies would send it to OpenAI while it still comes in.
+        flow.request.stream = False
 
     def _list_models(self, flow: http.HTTPFlow, path: str, runtime: Runtime) -> bool:
         """Answers which models there are; False where OpenAI has to say it, with the app's own key."""
@@ -259,6 +274,8 @@ class LLMRouter:
 
     def _refuse_websocket(self, flow: http.HTTPFlow, runtime: Runtime) -> None:
         """Clients fall back to HTTP at once; where nobody but OpenAI would answer, the connection is relayed."""
+        if runtime.settings.on_internal_error == "reject":
+            runtime.check_targets()
         name = dict(parse_qsl(flow.request.path.partition("?")[2])).get("model")
         is_served = runtime.target_keys if name is None else runtime.serves_model(name)
         if not is_served and runtime.settings.unmatched == "passthrough":
@@ -269,15 +286,14 @@ class LLMRouter:
         flow.response = flows.error_response(UpgradeRefused(text))
 
     async def _answer(self, flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime) -> None:
-        body = flows.decoded_body(flow.request, exchange.max_body_bytes)
-        work = asked(flow, exchange, runtime, body)
+        work = admission.taken_on(flow, exchange, runtime)
         result = None
         if work is not None:
             keep = runtime.settings.inspection.max_stream_kibibytes * _KIBIBYTE
             result = await exchange.answer(work.name, work.answer, keep)
         if exchange.is_abandoned:
             put_gone(flow)
-        elif result is None:
+        elif result is None or is_passed_through(flow, exchange, result):
             self._pass_through(flow)
         else:
             flows.drop_router_headers(flow.request)
@@ -291,37 +307,29 @@ class LLMRouter:
         exchange.abandon()
         if exchange.when_done is not None:
             exchange.when_done()
+        if exchange.refusal is not None and self._runtime is not None:
+            admission.record_refusal(flow, exchange, self._runtime, exchange.refusal)
         if exchange.original is not None:
             exchange.original = None
             flow.request.data.content = None
 
+    def _fail(self, flow: http.HTTPFlow, error: RouterError) -> None:
+        """A request that cannot be begun: it is refused, or goes to OpenAI after all where that is wanted."""
+        exchange = self._exchanges.setdefault(flow.id, Exchange(flow.client_conn.id, is_routed=True))
+        exchange.refusal = error
+        exchange.credentials = exchange.credentials or flows.take_credentials(flow.request)
+        if self._runtime is not None and fail_open.may_pass(flow, exchange, self._runtime, error):
+            self._pass_through(flow)
+        else:
+            flow.request.stream = False
+            flow.response = flows.error_response(error)
+
     def _deny(self, flow: http.HTTPFlow) -> None:
         flows.take_credentials(flow.request)
         logger.exception("the router failed on a request, which was not sent anywhere")
-        flow.response = flows.error_response(InternalError("The router failed on this request. Its log says why."))
+        flow.response = flows.error_response(admission.failed())
 
-    # Start-up
-
-    def _prepare_ca(self) -> None:
-        # mitmproxy makes a CA of its own, which may sign for everything, in any other folder that it is pointed to.
-        directory = Path(ctx.options.llmrouter_certs or REPOSITORY / "certs").expanduser().resolve()
-        result = ensure_ca(directory, self._hosts, datetime.now(UTC))
-        logger.log(logging.INFO if result.action == "kept" else logging.WARNING, "%s", result.message)
-        ctx.options.update(confdir=str(directory))
-
-    def _refuse_loops(self, runtime: Runtime) -> None:
-        """A provider that is the router itself would be asked again and again, until every deadline."""
-        ports = {ctx.options.llmrouter_api_port, ctx.options.listen_port or 8080}
-        for name in runtime.providers_at(ports):
-            logger.error("Provider %s has the router's own address: give another base_url or llmrouter_api_port.", name)
-
-    def _say_what_runs(self, runtime: Runtime) -> None:
-        if runtime.target_keys:
-            origin = runtime.config or "the catalog"
-            logger.info("llmrouter: targets from %s: %s.", origin, ", ".join(runtime.target_keys))
-            return
-        why = f"{runtime.config} gives no target" if runtime.config else "there is no configuration"
-        logger.warning("llmrouter: %s, so everything is passed through to %s.", why, ", ".join(self._hosts))
+    # Reloading
 
     async def _watch(self, runtime: Runtime) -> None:
         while True:
@@ -335,25 +343,7 @@ class LLMRouter:
         hosts = runtime.settings.intercept
         if not runtime.reload_if_changed():
             return
-        self._refuse_loops(runtime)
+        refuse_loops(runtime)
         if runtime.settings.intercept != hosts:
-            self._prepare_ca()
+            prepare_ca(self._hosts)
             ctx.master.addons.get("tlsconfig").configure({"confdir"})
-
-
-def _replace_http_layers(next_layer: layer.NextLayer, edge: Edge) -> None:
-    """Exchanges mitmproxy's HTTP layer for ours, at the top of the new stack or behind its TLS layers."""
-    above, chosen = None, next_layer.layer
-    while chosen is not None and type(chosen) is not HttpLayer:
-        above, chosen = chosen, getattr(chosen, "child_layer", None)
-    if chosen is None:
-        return
-    layers = chosen.context.layers
-    position = layers.index(chosen)
-    routed = RoutedHttpLayer(chosen.context, chosen.mode, edge)
-    layers.remove(routed)
-    layers[position] = routed
-    if above is None:
-        next_layer.layer = routed
-    else:
-        setattr(above, "child_layer", routed)  # noqa: B010 - the attribute is not part of the base class

@@ -22,35 +22,52 @@ class Work(NamedTuple):
     answer: Callable[[], Awaitable[Result | None]]
 
 
-def asked(flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime, body: bytes) -> Work | None:
-    """What answers a request, None where it is to be passed through; raises `InvalidRequest`."""
+def asked(
+    flow: http.HTTPFlow, exchange: Exchange, runtime: Runtime, body: bytes, *, passes_on_failure: bool = False
+) -> Work | None:
+    """What answers a request, None where it is to be passed through; raises `RouterError` where it is not begun.
+
+    `passes_on_failure` leaves a call to OpenAI that the router itself cannot answer.
+    """
     if is_call(flow.request):
-        return _call(read_call(flow, exchange, body, runtime.default_model), runtime)
+        return _call(read_call(flow, exchange, body, runtime.default_model), runtime, passes_on_failure)
     expect_calls(flow)
     return _operation(read_operation(flow, exchange, body), runtime)
 
 
-def _call(call: Call, runtime: Runtime) -> Work | None:
+def _call(call: Call, runtime: Runtime, passes_on_failure: bool) -> Work | None:
+    runtime.check_targets()
     if _may_pass(call.preferences, runtime) and not runtime.serves(call):
         return None
 
+    may_pass = passes_on_failure and not demands_of_router(call.preferences)
+
     async def answer() -> Result:
-        return tell(call, await runtime.gateway.answer(call))
+        return tell(call, await runtime.gateway.answer(call, may_pass=may_pass))
 
     return Work(f"call {call.id}", answer)
 
 
 def _operation(operation: Operation, runtime: Runtime) -> Work | None:
+    makes_calls = surfaces.makes_calls(operation.method, operation.path)
+    if makes_calls:
+        runtime.check_targets()
     may_pass = _may_pass(operation.preferences, runtime)
     if may_pass and _wants_another_model(operation, runtime):
         return None
+    if makes_calls:
+        runtime.gateway.capacity.check_calls()
     return Work(f"operation {operation.id}", lambda: runtime.surfaces.answer(operation, may_pass=may_pass))
 
 
 def _may_pass(asked: Preferences, runtime: Runtime) -> bool:
-    """Whether OpenAI may be asked with the app's own key: not where the client wants what OpenAI would not heed."""
-    demands = (asked.provider, asked.policy, asked.max_cost_usd) != (None, None, None) or asked.cache.only_if_cached
-    return runtime.settings.unmatched == "passthrough" and not demands
+    """Whether OpenAI may be asked for what nobody here is meant for."""
+    return runtime.settings.unmatched == "passthrough" and not demands_of_router(asked)
+
+
+def demands_of_router(asked: Preferences) -> bool:
+    """Whether the client wants what OpenAI would not heed."""
+    return (asked.provider, asked.policy, asked.max_cost_usd) != (None, None, None) or asked.cache.only_if_cached
 
 
 def _wants_another_model(operation: Operation, runtime: Runtime) -> bool:

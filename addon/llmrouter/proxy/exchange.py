@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from llmrouter.capacity import Share
 from llmrouter.errors import InternalError, RouterError
 from llmrouter.operations import Result
 from llmrouter.tasks import spawn
@@ -81,14 +82,16 @@ class Exchange:
     """A request that the router has seen: passed through, or answered by a task that ends when the client leaves.
 
     `original` is a passed-through request with its credentials, which the recorded flow does not hold; `credentials`
-    are those of a routed one. `can_stream` is set by the layer that knows how to; `when_done` is called at the end of
-    the flow.
+    are those of a routed one. `share` is what its body takes of the router's capacity, `refusal` why it is not taken
+    on. `can_stream` is set by the layer that knows how to; `when_done` is called at the end of the flow.
     """
 
     def __init__(self, client_id: str, *, is_routed: bool, max_body_bytes: int = 0) -> None:
         self.client_id = client_id
         self.is_routed = is_routed
         self.max_body_bytes = max_body_bytes
+        self.share: Share | None = None
+        self.refusal: RouterError | None = None
         self.can_stream = False
         self.body: StreamBody | None = None
         self.original: Request | None = None
@@ -101,6 +104,16 @@ class Exchange:
     def is_abandoned(self) -> bool:
         """Whether the client left."""
         return self._is_abandoned
+
+    def hold(self, size: int) -> None:
+        """So many bytes more of it are kept; what is refused for that keeps none."""
+        if self.share is None:
+            return
+        try:
+            self.share.grow(size)
+        except RouterError as error:
+            self.refusal = error
+            self.share.give_back()
 
     async def answer(self, name: str, answer: Callable[[], Awaitable[Result | None]], keep_bytes: int) -> Result | None:
         """The result, None also where the client left; the frames of a stream follow through `body`.
@@ -120,8 +133,10 @@ class Exchange:
         return result
 
     def abandon(self) -> None:
-        """The client left: ends the task, which closes the provider's stream at once."""
+        """The client left, or has it all: ends the task, which closes the provider's stream at once."""
         self._is_abandoned = True
+        if self.share is not None:
+            self.share.give_back()
         if self._task is not None:
             self._task.cancel()
 

@@ -33,9 +33,17 @@ def _fields(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
 
 
+def last_response(error: RouterError, request: http.Request) -> http.Response:
+    """An error after which the connection is closed; HTTP/2 has no header for that (RFC 9113, section 8.2.2)."""
+    response = error_response(error)
+    if request.http_version.startswith("HTTP/1"):
+        response.headers["connection"] = "close"
+    return response
+
+
 def error_response(error: RouterError) -> http.Response:
-    """An error of the router that needed no gateway, in OpenAI's shape; a client need not retry it."""
-    headers = {"content-type": "application/json", "x-should-retry": "false"}
+    """An error of the router that needed no gateway, in OpenAI's shape."""
+    headers = {"content-type": "application/json"} | error.retry_headers()
     return make_response(error.status, headers, error.to_json())
 
 

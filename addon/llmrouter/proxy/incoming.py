@@ -8,7 +8,7 @@ from mitmproxy import http
 from pydantic import SecretStr
 
 from llmrouter.caching.wishes import read_wishes
-from llmrouter.calls import Call, Caller, Preferences
+from llmrouter.calls import Call, Caller, Endpoint, Preferences
 from llmrouter.endpoints import chat, completions, embeddings
 from llmrouter.errors import InvalidRequest
 from llmrouter.operations import Operation
@@ -28,6 +28,11 @@ class _Endpoint(Protocol):
 
 _MODULES: tuple[_Endpoint, ...] = (chat, completions, embeddings)
 _ENDPOINTS = {endpoint.PATH: endpoint for endpoint in _MODULES}
+_NAMES = {
+    chat.PATH: Endpoint.CHAT_COMPLETIONS,
+    completions.PATH: Endpoint.COMPLETIONS,
+    embeddings.PATH: Endpoint.EMBEDDINGS,
+}
 _OPENAI_HEADERS = ("openai-organization", "openai-project")
 # As long as they may be (W3C Trace Context, sections 3.2 and 3.3.1.5); longer ones are nobody's trace.
 _TRACE_HEADERS = {"traceparent": 64, "tracestate": 512}
@@ -37,24 +42,24 @@ _OUR_PREFIX = flows.ROUTER_HEADER_PREFIX.encode()
 
 def read_call(flow: http.HTTPFlow, exchange: Exchange, body: bytes, default_model: str) -> Call:
     """The call of a client's request; raises `InvalidRequest` where its body or a header of ours makes no sense."""
-    caller, preferences = _asker(flow.request, exchange)
+    caller, preferences = asker(flow.request, exchange)
     endpoint = _ENDPOINTS[path_of(flow.request)]
-    return endpoint.parse(body, default_model, id=_new_id(), caller=caller, preferences=preferences)
+    return endpoint.parse(body, default_model, id=new_id(), caller=caller, preferences=preferences)
 
 
 def read_operation(flow: http.HTTPFlow, exchange: Exchange, body: bytes) -> Operation:
     """The operation of a client's request; raises `InvalidRequest` where a header of ours makes no sense."""
     request = flow.request
-    caller, preferences = _asker(request, exchange)
+    caller, preferences = asker(request, exchange)
     query = dict(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))
-    return Operation(_new_id(), request.method, path_of(request), query, body, caller, preferences)
+    return Operation(new_id(), request.method, path_of(request), query, body, caller, preferences)
 
 
 def read_recorded(request: http.Request, default_model: str) -> Call:
     """The call of a recorded request of a client, of whom nothing is known; raises `InvalidRequest`."""
     body = request.get_content(strict=False) or b""
     endpoint = _ENDPOINTS[path_of(request)]
-    return endpoint.parse(body, default_model, id=_new_id(), caller=Caller(), preferences=Preferences())
+    return endpoint.parse(body, default_model, id=new_id(), caller=Caller(), preferences=Preferences())
 
 
 def is_call(request: http.Request) -> bool:
@@ -62,12 +67,17 @@ def is_call(request: http.Request) -> bool:
     return request.method == "POST" and path_of(request) in _ENDPOINTS
 
 
+def endpoint_of(path: str) -> Endpoint | None:
+    """The endpoint of a call by its path; None where that is none."""
+    return _NAMES.get(path)
+
+
 def is_websocket(request: http.Request) -> bool:
     """Whether the client wants to speak WebSocket from here on."""
     return str(request.headers.get("upgrade", "")).strip().lower() == "websocket"
 
 
-def _asker(request: http.Request, exchange: Exchange) -> tuple[Caller, Preferences]:
+def asker(request: http.Request, exchange: Exchange) -> tuple[Caller, Preferences]:
     """Who asks, and for what by headers."""
     told = _told(request)
     authorization = next(iter(exchange.credentials.get("authorization", ())), None)
@@ -76,7 +86,8 @@ def _asker(request: http.Request, exchange: Exchange) -> tuple[Caller, Preferenc
     return Caller(SecretStr(authorization) if authorization else None, openai, trace), _read_preferences(told)
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """A request's own id."""
     return f"req-{uuid.uuid4().hex}"
 
 

@@ -17,6 +17,7 @@ from llmrouter.settings.model import LoggingSettings, Settings
 from llmrouter.settings.telemetry import OtelSettings
 from llmrouter.telemetry.decision_log import DecisionLog
 from llmrouter.telemetry.decisions import Observer
+from llmrouter.telemetry.mishaps import Mishaps
 from llmrouter.telemetry.prometheus import CONTENT_TYPE, PrometheusMetrics
 from llmrouter.telemetry.queued import QueuedSink
 from llmrouter.telemetry.recent_decisions import RecentDecisions
@@ -43,6 +44,7 @@ class Observing:
     ) -> None:
         self.recent = RecentDecisions()
         self.totals = Totals()
+        self.mishaps = Mishaps()
         self.overload: Callable[[], dict[str, float]] = dict
         self._first = tuple(first)
         self._uptime_s = uptime_s
@@ -62,7 +64,7 @@ class Observing:
             self._open_otel(otel, most)
         self._log = self._open_log(settings.logging)
         self._is_measured = settings.metrics.prometheus
-        observers: list[Observer] = [*self._first, self.recent, self.totals]
+        observers: list[Observer] = [*self._first, self.recent, self.totals, self.mishaps]
         if self._is_measured:
             observers.append(self._metrics)
         return [*observers, *([] if self._log is None else [self._log]), *self._sinks]
@@ -79,9 +81,9 @@ class Observing:
         return Page(200, self._metrics.exposition(), CONTENT_TYPE) if self._is_measured else None
 
     def _status(self) -> dict[str, Any]:
-        """What the sinks lost, and what bounds the router, for the status page."""
+        """What the sinks lost, what bounds the router, and what it could not do, for the status page."""
         lost = [{"name": one.name, "dropped": one.dropped, "failures": one.failures} for one in self._all_sinks]
-        return {"sinks": lost, "overload": self.overload()}
+        return {"sinks": lost, "overload": self.overload(), "mishaps": self.mishaps.figures()}
 
     def close(self) -> None:
         """Lets sinks take what still waits, for a few seconds at most."""

@@ -27,6 +27,15 @@ async def put_result(flow: http.HTTPFlow, exchange: Exchange, result: Result) ->
         _show(flow, exchange, result.answer)
 
 
+def is_passed_through(flow: http.HTTPFlow, exchange: Exchange, result: Result) -> bool:
+    """Whether OpenAI is to be asked after all, since the router itself could not answer; its flow tells that then."""
+    answer = result.answer
+    if answer is None or not answer.is_passed_through:
+        return False
+    exchange.when_done = lambda: note(flow, answer)
+    return True
+
+
 def put_gone(flow: http.HTTPFlow) -> None:
     """Its client left before there was an answer: mitmproxy forwards what has no response."""
     flow.response = flows.make_response(_CLIENT_GONE_STATUS, {})

@@ -5,14 +5,15 @@ import logging
 import os
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from llmrouter.brands import BRANDS
 from llmrouter.cache_in_force import renewed
 from llmrouter.calls import Call, Endpoint
+from llmrouter.capacity import Capacity
 from llmrouter.clock import Clock
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.custom_policies.own_sinks import OwnSinks
@@ -25,6 +26,7 @@ from llmrouter.discovery.probes import probe, probe_client
 from llmrouter.discovery.refresh import PriceRefresh
 from llmrouter.discovery.unconfigured import STATE, settings_from
 from llmrouter.endpoints import models
+from llmrouter.errors import NotConfigured
 from llmrouter.gateway import Gateway
 from llmrouter.ledger_in_force import open_ledger
 from llmrouter.providers.formats import WIRE_FORMATS
@@ -48,7 +50,7 @@ from llmrouter.storage.health_records import HealthRecords
 from llmrouter.storage.ledger import Ledger
 from llmrouter.surfaces_in_force import open_surfaces
 from llmrouter.targets import Target
-from llmrouter.tasks import spawn
+from llmrouter.tasks import close_all, keep_going, spawn
 from llmrouter.telemetry.decisions import Decision, Observer
 from llmrouter.telemetry.recent_decisions import RecentDecisions
 from llmrouter.transports import EchoTransport, HttpTransport
@@ -107,6 +109,7 @@ class Runtime:
             },
             clock=self._clock,
             quotas=self._quotas,
+            capacity=Capacity(self.settings.overload),
             cache=renewed(None, self.settings.cache, environ, Path.cwd(), self._clock),
         )
         file = path_of(self.settings.storage.file_url, Path.cwd())
@@ -116,6 +119,7 @@ class Runtime:
         told: tuple[Observer, ...] = (self._keep_counts, note_ended, *([] if self._calls is None else [self._calls]))
         self._observing = Observing(told, self._uptime_s, self._standings, may_print=may_print)
         self.gateway.observers = self._observing.take(self.settings, self._own_sinks.sinks)
+        self._observing.overload = self.gateway.capacity.figures
         history = None if self._calls is None else UsageHistory(file, self._clock).look
         self.pages = Pages(self._observing.sources(config, self._clock.wall, history))
         self.surfaces = open_surfaces(self.gateway, self.settings.storage, lambda: self.default_model, environ)
@@ -157,6 +161,12 @@ class Runtime:
         """Whether any target or route is meant for a requested model."""
         candidates = self.gateway.router.catalogue.candidates(name)
         return bool(candidates.targets) or candidates.route is not None
+
+    def check_targets(self) -> None:
+        """Raises `NotConfigured` where the configuration file gives no target; without a file it is no more than a
+        proxy."""
+        if self.config is not None and not self.gateway.router.catalogue.targets:
+            raise NotConfigured(f"No target can be asked: {self.config.name} gives none, or no key of one is set.")
 
     def list_models(self) -> bytes:
         """What is answered for now, as OpenAI lists models."""
@@ -226,7 +236,10 @@ class Runtime:
     async def _keep_health(self) -> None:
         while True:
             await asyncio.sleep(_KEEP_HEALTH_S)
-            self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
+            self._save_health()
+
+    def _save_health(self) -> None:
+        self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
 
     def _save_counts(self) -> None:
         minutes = self._quotas.minutes(self._clock.monotonic(), self._clock.wall())
@@ -260,6 +273,7 @@ class Runtime:
         )
         self._price_refresh.take(self._prices)
         self.gateway.retry = settings.retry
+        self.gateway.capacity.limits = settings.overload
         self._renew_cache(settings)
         if log_changed or self._own_sinks.sinks:
             self.gateway.observers = self._observing.take(settings, self._own_sinks.sinks)
@@ -273,29 +287,41 @@ class Runtime:
 
     def look_around(self) -> None:
         """Reads prices again and again until `close`, and once a newer model index; no request waits for either."""
-        if not self._lookouts:
-            self._lookouts.append(spawn(self.refresh_index(), "fetching the model index"))
-            self._lookouts.append(spawn(self._price_refresh.run(), "reading prices"))
-            self._lookouts.append(spawn(self._keep_health(), "keeping what is known of targets"))
-            self._lookouts.append(spawn(self._keep_what_is_reserved(), "keeping what is used of limits"))
-            self._lookouts.append(spawn(self._probe(), "asking whether providers are there"))
-            self._lookouts.append(spawn(self.surfaces.keep_tidy(), "tidying up what is kept for clients"))
+        if self._lookouts:
+            return
+        lasting: list[tuple[Callable[[], Coroutine[Any, Any, None]], str]] = [
+            (self.refresh_index, "fetching the model index"),
+            (self._price_refresh.run, "reading prices"),
+            (self._keep_health, "keeping what is known of targets"),
+            (self._keep_what_is_reserved, "keeping what is used of limits"),
+            (self._probe, "asking whether providers are there"),
+            (self.surfaces.keep_tidy, "tidying up what is kept for clients"),
+        ]
+        self._lookouts = [spawn(keep_going(begin, name), name) for begin, name in lasting]
+
+    @property
+    def under_way(self) -> int:
+        """How many calls have not ended, or how many runs in the background, if those are more."""
+        return max(self.gateway.capacity.calls, self.surfaces.under_way)
 
     async def close(self) -> None:
-        """Closes connections, and writes the last decisions and counts."""
+        """Closes connections, and writes the last decisions and counts; what fails of that stops nothing else."""
         for task in self._lookouts:
             task.cancel()
-        await self.surfaces.close()
-        await self._upstream.close()
-        if self.gateway.cache is not None:
-            await self.gateway.cache.store.close()
-        self._health_records.save(self._health.snapshot(self._clock.monotonic()), self._clock.wall())
-        self._save_counts()
-        self._health_records.close()
-        self._ledger.close()
-        self._observing.close()
-        if self._calls is not None:
-            self._calls.close()
+        cache = self.gateway.cache
+        await close_all(
+            [
+                ("what is kept for clients", self.surfaces.close),
+                ("connections to providers", self._upstream.close),
+                *([] if cache is None else [("the cache", cache.store.close)]),
+                ("what is known of targets", self._save_health),
+                ("what is used of limits", self._save_counts),
+                ("the file of health", self._health_records.close),
+                ("the file of limits", self._ledger.close),
+                ("the sinks of decisions", self._observing.close),
+                *([] if self._calls is None else [("the ledger", self._calls.close)]),
+            ]
+        )
 
     def _load(self) -> Settings:
         if self.config is None:

@@ -31,9 +31,9 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.utils import human
 
-from llmrouter.errors import RequestTooLarge
+from llmrouter.errors import RequestTooLarge, ShuttingDown
 from llmrouter.proxy.exchange import Exchange, StreamBody
-from llmrouter.proxy.flows import error_response
+from llmrouter.proxy.flows import error_response, last_response
 from llmrouter.proxy.local_pages import note_asked_host
 
 _H2_BACKLOG_BYTES = 64 * 1024
@@ -86,27 +86,37 @@ class RoutedStream(HttpStream):
         self._hide_credential()
 
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Collects a routed request's body up to its limit; beyond it the rest is read and thrown away."""
+        """Collects a routed request's body; of one that is refused the rest is read and thrown away."""
         exchange = self._exchange()
         if exchange is None:
             yield from super().state_consume_request_body(event)
             return
         exchange.can_stream = True
-        if exchange.is_routed and isinstance(event, RequestData):
-            size = len(self.request_body_buf) + len(event.data)
-            if size > exchange.max_body_bytes:
-                self.request_body_buf.clear()
-                self.client_state = self._state_discard_request_body
-                return
+        if exchange.is_routed and exchange.refusal is None and isinstance(event, RequestData):
+            self._take_in(exchange, len(event.data))
+        if exchange.is_routed and exchange.refusal is not None:
+            self.request_body_buf.clear()
+            self.client_state = self._state_discard_request_body
+            yield from self._state_discard_request_body(event)
+            return
         if isinstance(event, RequestEndOfMessage) and self._is_reset():
             exchange.abandon()
         yield from super().state_consume_request_body(event)
         self._hide_credential()
 
+    def _take_in(self, exchange: Exchange, more: int) -> None:
+        if len(self.request_body_buf) + more > exchange.max_body_bytes:
+            limit = human.pretty_size(exchange.max_body_bytes)
+            exchange.refusal = RequestTooLarge(f"The request's body is over the limit of {limit}.")
+        else:
+            exchange.hold(more)
+
     def _state_discard_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestEndOfMessage) and (exchange := self._exchange()):
-            limit = human.pretty_size(exchange.max_body_bytes)
-            self.flow.response = error_response(RequestTooLarge(f"The request's body is over the limit of {limit}."))
+            assert exchange.refusal is not None
+            error, request = exchange.refusal, self.flow.request
+            is_last = isinstance(error, ShuttingDown)
+            self.flow.response = last_response(error, request) if is_last else error_response(error)
             self.client_state = self.state_done
             yield from self.send_response()
 

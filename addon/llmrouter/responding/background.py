@@ -111,6 +111,11 @@ class BackgroundRuns:
         """The run of that id, while it goes on."""
         return self._runs.get((caller, id))
 
+    @property
+    def under_way(self) -> int:
+        """How many have not ended."""
+        return sum(not run.is_over for run in self._runs.values())
+
     async def follow(self, run: Run, start: int) -> AsyncGenerator[bytes]:
         """The run's events from that number on, those to come as well."""
         while True:

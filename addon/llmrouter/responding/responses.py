@@ -86,6 +86,11 @@ class Responses:
             case _:
                 return refusals.not_served(path)
 
+    @property
+    def under_way(self) -> int:
+        """How many responses are made in the background."""
+        return self.runs.under_way
+
     async def recover(self) -> int:
         """Ends what a dead process left half done; see `BackgroundRuns.recover`."""
         return await self.runs.recover()

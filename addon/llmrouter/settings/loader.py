@@ -16,6 +16,7 @@ from llmrouter.settings.caching import CacheSettings, check_cache
 from llmrouter.settings.checks import Finding, check_policies, check_providers, check_routes
 from llmrouter.settings.document import Document, read_document
 from llmrouter.settings.model import ProviderSettings, Settings
+from llmrouter.settings.operating import OverloadSettings, ShutdownSettings
 from llmrouter.settings.storage import StorageSettings, check_storage
 from llmrouter.settings.telemetry import OtelSettings, TelemetrySettings
 
@@ -232,6 +233,8 @@ _MAPPINGS: Mapping[str, type[BaseModel]] = {
     "otel": OtelSettings,
     "logging": model.LoggingSettings,
     "inspection": model.InspectionSettings,
+    "overload": OverloadSettings,
+    "shutdown": ShutdownSettings,
 }
 
 

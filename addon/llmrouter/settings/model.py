@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from llmrouter.calls import Need
 from llmrouter.settings.caching import CacheSettings, CacheWhen
+from llmrouter.settings.operating import OverloadSettings, ShutdownSettings
 from llmrouter.settings.policies import PoliciesSettings
 from llmrouter.settings.storage import StorageSettings
 from llmrouter.settings.telemetry import TelemetrySettings
@@ -291,6 +292,10 @@ class Settings(Frozen):
     """What may answer which requested model; the first match wins."""
     unmatched: Literal["passthrough", "reject"] = "passthrough"
     """A model that nothing may answer: to OpenAI with the app's own key, or refused."""
+    on_internal_error: Literal["passthrough", "reject"] = "reject"
+    """A request that the router itself cannot answer, because no target of the file can be asked, because it failed
+    before anything was sent, or because it has too much to do: to OpenAI with the app's own key, which its owner pays
+    for, or refused."""
     breaker: BreakerSettings = BreakerSettings()
     """The circuit breaker of every provider that does not say otherwise."""
     retry: RetrySettings = RetrySettings()
@@ -311,6 +316,10 @@ class Settings(Frozen):
     """What mitmweb shows."""
     max_request_mebibytes: PositiveInt = 64
     """The largest request body that is read, in MiB."""
+    overload: OverloadSettings = OverloadSettings()
+    """How much is taken on at the same time."""
+    shutdown: ShutdownSettings = ShutdownSettings()
+    """How the router ends."""
 
     def breaker_for(self, provider: ProviderSettings) -> BreakerSettings:
         """The provider's breaker: the file's own, with the keys that its `circuit_breaker` gives."""

@@ -37,6 +37,7 @@ _SUMS = """
     count(*) AS calls,
     sum(result = 'answered') AS answered,
     sum(result = 'client_gone') AS given_up,
+    sum(result = 'passed_through') AS passed_through,
     sum(cache IN ('hit', 'shared')) AS cache_hits,
     sum(attempts) AS attempts,
     total(input_tokens) AS input_tokens,
@@ -76,18 +77,20 @@ class Span:
 class Usage:
     """What some calls came to.
 
-    `key` is what they have in common, None where that is not known, such as the provider of calls that nobody answered.
-    `given_up` are those whose client left; `cache_hits` those that the router's own cache answered, and those that
-    shared the answer to another call; `attempts` are requests to providers. `priced` are the calls whose cost is known,
-    a cost of nothing included; `known_cost_usd` is the sum of what is known, and `unknown_cost` tells for how many
-    calls something is missing in it; so do `known_saved_usd` with `unknown_saving`, and the tokens with
-    `unknown_usage`.
+    `key` is what they have in common, None where that is not known, such as the provider of calls that nobody
+    answered. `given_up` are those whose client left, `passed_through` those that went to OpenAI with the app's own
+    key, since the router itself could not answer: nobody here knows what they cost. `cache_hits` are those that the
+    router's own cache answered, and those that shared the answer to another call; `attempts` are requests to
+    providers. `priced` are the calls whose cost is known, a cost of nothing included; `known_cost_usd` is the sum
+    of what is known, and `unknown_cost` tells for how many calls something is missing in it; so do
+    `known_saved_usd` with `unknown_saving`, and the tokens with `unknown_usage`.
     """
 
     key: str | None
     calls: int
     answered: int
     given_up: int
+    passed_through: int
     cache_hits: int
     attempts: int
     input_tokens: int
@@ -104,7 +107,7 @@ class Usage:
     @property
     def failed(self) -> int:
         """How many ended with an error, or broke off."""
-        return self.calls - self.answered - self.given_up
+        return self.calls - self.answered - self.given_up - self.passed_through
 
     @property
     def cost_usd(self) -> float | None:

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 from llmrouter.calls import Call
 from llmrouter.replies import Usage
 
+PASSED_THROUGH = "passed_through"
+"""What a call came to that OpenAI is to answer, because the router itself could not."""
+
 
 class CacheUse(StrEnum):
     """What the response cache did for a call: nothing, for it was not asked; looked in vain; answered; or the call
@@ -59,8 +62,9 @@ class AttemptRecord:
 class Decision:
     """Everything about one call; filled as it goes, published when it ends.
 
-    `at` is Unix time, `result` is `answered`, `failed`, `broken` (after content was sent) or `client_gone`. `age_s` is
-    how old an answer of the cache was. `continuations` is how often another target went on with a stream that broke;
+    `at` is Unix time, `result` is `answered`, `failed`, `broken` (after content was sent), `client_gone`, or
+    `passed_through`: to OpenAI with the app's own key, as the router itself could not answer. `age_s` is how old an
+    answer of the cache was. `continuations` is how often another target went on with a stream that broke;
     `answered_by` is the last one then, and `usage` the sum of all parts, None where one is not known. `cost_usd` is the
     sum over all attempts, None where one of them was paid for and nobody knows how much: `known_cost_usd` is the sum of
     those that are known.

@@ -3,6 +3,7 @@
 import logging
 import os
 import sqlite3
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ logger = logging.getLogger(__name__)
 BUSY_S = 1.0
 """How long another router that writes to the same file is waited for."""
 
+_STEP_S = 0.01
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
@@ -25,6 +27,27 @@ def make_private(file: Path) -> None:
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
+def write_ahead(database: sqlite3.Connection, patience_s: float = BUSY_S) -> None:
+    """Turns on SQLite's write-ahead log, so that who reads and who writes do not wait for each other.
+
+    Where somebody else opens the same new file just then, SQLite may fail at once, whatever time it is given
+    (sqlite.org, "sqlite3_busy_handler": it is not asked where two might wait for each other): so that is waited for
+    here. All other statements wait for `patience_s` from then on. Raises `sqlite3.Error`.
+    """
+    database.execute("PRAGMA busy_timeout = 0")
+    for left in range(round(patience_s / _STEP_S), -1, -1):
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not left or not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                raise
+            time.sleep(_STEP_S)
+        else:
+            break
+    database.execute(f"PRAGMA busy_timeout = {round(patience_s * 1000)}")
+    database.execute("PRAGMA synchronous = NORMAL")
+
+
 def open_database(file: Path, *create: str, page_bytes: int = 4096) -> sqlite3.Connection:
     """Opens a file for reading beside writing; `create` are statements that make tables where they are not there.
 
@@ -33,8 +56,7 @@ def open_database(file: Path, *create: str, page_bytes: int = 4096) -> sqlite3.C
     database = sqlite3.connect(file, timeout=BUSY_S)
     try:
         database.execute(f"PRAGMA page_size = {page_bytes}")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
+        write_ahead(database)
         for statement in create:
             database.execute(statement)
     except BaseException:

@@ -31,7 +31,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from llmrouter.clock import Clock
 from llmrouter.errors import StateUnavailable
-from llmrouter.sqlite_files import make_private
+from llmrouter.sqlite_files import make_private, write_ahead
 from llmrouter.storage.state.processes import Process
 from llmrouter.storage.state.queries import delete_children, documents_of, find, is_sound, listed, one, place_of, row_of
 from llmrouter.storage.state.schema import NewerSchema, bring_up_to_date
@@ -84,8 +84,7 @@ class SqlStore:
         def prepare(connection: Any, _: Any) -> None:
             # SQLite's own module would begin transactions by itself, and too late to be safe.
             connection.isolation_level = None
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            write_ahead(connection, _STATEMENT_S)
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:

@@ -12,5 +12,5 @@ def add_options(loader: Loader) -> None:
         "llmrouter_indexed_dispatch",
         bool,
         True,
-        "Look up once which addons have which hook, and not at each event, and call those that wait for nothing at once.",
+        "Look up once which addons have which hook, not at each event, and call those that wait for nothing at once.",
     )

@@ -4,12 +4,15 @@ All of it does what mitmproxy does, with less work; none of it is put into a ver
 and the option `llmrouter_indexed_dispatch` turns all of it off.
 """
 
+import asyncio
+
 from mitmproxy import ctx
 from mitmproxy.connection import Client
 
 from llmrouter.proxy import message_checks
 from llmrouter.proxy.dispatch import IndexedDispatch
 from llmrouter.proxy.prompt_layer import PromptLayer
+from llmrouter.proxy.wide_reader import WideReader
 
 
 class Acceleration:
@@ -33,8 +36,12 @@ class Acceleration:
         """Stands between a new connection and its layers."""
         proxyserver = ctx.master.addons.get("proxyserver")
         handler = None if self._dispatch is None or proxyserver is None else proxyserver.connections.get(client.id)
-        if handler is not None and self._dispatch is not None:
-            handler.layer = PromptLayer(handler, self._dispatch)
+        if handler is None or self._dispatch is None:
+            return
+        handler.layer = PromptLayer(handler, self._dispatch)
+        transport = handler.transports[client]
+        if isinstance(transport.reader, asyncio.StreamReader):
+            transport.reader = WideReader(transport.reader)
 
     def done(self) -> None:
         """Gives mitmproxy's own back; connections that are open keep what they have."""

@@ -71,6 +71,7 @@ class Asked:
     members: dict[str, Any] = field(default_factory=dict)
     is_new: bool = False
     expected: tuple[bytes, ...] = ()
+    headers: tuple[str, ...] = ()
 
     def request(self, host: str) -> bytes:
         """The request as it stands on the wire."""
@@ -79,9 +80,10 @@ class Asked:
         body = json.dumps(told | {"stream": self.stream} | self.members).encode()
         head = (
             f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\nUser-Agent: bench\r\n"
-            f"Authorization: Bearer key-of-app\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Authorization: Bearer key-of-app\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         )
-        return head.encode() + body
+        more = "".join(f"{line}\r\n" for line in self.headers)
+        return f"{head}{more}\r\n".encode() + body
 
 
 async def drive(way: Way, asked: Asked, requests: int, clients: int) -> list[float]:
@@ -103,6 +105,29 @@ async def drive(way: Way, asked: Asked, requests: int, clients: int) -> list[flo
     async with asyncio.timeout(_TIME_LIMIT_S):
         await asyncio.gather(*(one_client(requests // clients) for _ in range(clients)))
     return seconds
+
+
+class Connections:
+    """Connections that are kept, as a client's pool does: one is opened where none is free."""
+
+    def __init__(self, way: Way, asked: Asked) -> None:
+        self._way = way
+        self._asked = asked
+        self._message = asked.request(way.host)
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def ask(self) -> float:
+        """One request; returns how many seconds its answer took."""
+        started = time.perf_counter()
+        connection = self._free.pop() if self._free else await self._way.connect()
+        await _ask(*connection, self._message, self._asked)
+        self._free.append(connection)
+        return time.perf_counter() - started
+
+    def close(self) -> None:
+        """Closes all that are free."""
+        for _, writer in self._free:
+            writer.close()
 
 
 async def paced(ask: Callable[[], Awaitable[float]], per_second: float, seconds: float) -> list[float]:

@@ -60,7 +60,7 @@ def compare(row: Row, ours: Side, alone: Side, *, requests: int, clients: int, r
         in_turn = (ours, alone) if number % 2 else (alone, ours)
         found = {}
         for side in in_turn:
-            found[id(side)], times = _block(side, each, clients)
+            found[id(side)], times = block(side, each, clients)
             if side is ours:
                 seconds += times
         used.append((found[id(ours)] / row.per, found[id(alone)] / row.per))
@@ -76,14 +76,8 @@ def compare(row: Row, ours: Side, alone: Side, *, requests: int, clients: int, r
     )
 
 
-def cpu_ms(side: Side, *, requests: int, clients: int, rounds: int) -> float:
-    """CPU per request of one side by itself, the median of some blocks after a warm-up."""
-    asyncio.run(drive(side.way, side.asked, clients * 5, clients))
-    each = max(clients, requests // rounds // clients * clients)
-    return statistics.median(_block(side, each, clients)[0] for _ in range(rounds))
-
-
-def _block(side: Side, requests: int, clients: int) -> tuple[float, Sequence[float]]:
+def block(side: Side, requests: int, clients: int) -> tuple[float, Sequence[float]]:
+    """CPU in milliseconds per request of one side, and the seconds of each request."""
     before = side.program.cpu_s()
     seconds = asyncio.run(drive(side.way, side.asked, requests, clients))
     return (side.program.cpu_s() - before) / len(seconds) * 1000, seconds

@@ -67,6 +67,19 @@ def start(arguments: list[str], ready: str, environ: dict[str, str] | None = Non
     raise RuntimeError(f"{' '.join(arguments[:3])} did not start:\n{''.join(told[-20:])}")
 
 
+def run(arguments: list[str], environ: dict[str, str]) -> Program:
+    """Starts a program of which no line says that it serves."""
+    return Program(
+        subprocess.Popen(
+            arguments,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | environ,
+        )
+    )
+
+
 def wait_for_port(program: Program, port: int) -> None:
     """Waits until a program accepts connections."""
     deadline = time.monotonic() + _START_S

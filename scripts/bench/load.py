@@ -14,9 +14,12 @@ _TIME_LIMIT_S = 60
 
 
 class Way(Protocol):
-    """How a client reaches the proxy: the host of its requests, and a new connection."""
+    """How a client reaches the proxy."""
 
-    host: str
+    @property
+    def host(self) -> str:
+        """The host of the requests."""
+        ...
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection that requests can be sent on."""

@@ -9,7 +9,7 @@ from scripts.bench.load import Asked, Direct, Tunnelled, Way, drive
 from scripts.bench.processes import Program
 from scripts.bench.rows import Row
 
-_WARM_UP = 0.2
+_WARM_UP, _LEAST_WARM_UP = 0.2, 48
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def compare(row: Row, ours: Side, alone: Side, *, requests: int, clients: int, r
     """
     clients = row.clients or clients
     each = max(clients, round(requests * row.share / rounds / clients) * clients)
-    warm_up = max(clients, round(each * _WARM_UP / clients) * clients)
+    warm_up = max(_LEAST_WARM_UP, clients, round(each * _WARM_UP))
     for side in (ours, alone):
         asyncio.run(drive(side.way, side.asked, warm_up, clients))
     used: list[tuple[float, float]] = []

@@ -24,12 +24,9 @@ def recorded(file: Path = RECORDED) -> dict[str, float]:
 
 
 def slower(results: Sequence[Result], known: dict[str, float]) -> list[str]:
-    """What became slower by more than the tolerance, or misses its bar, in words; a row without a record is new."""
-    told = []
-    for one in results:
-        before = known.get(one.row.name)
-        if before is not None and one.ratio > before * TOLERANCE:
-            told.append(f"{one.row.name}: {one.ratio:.2f} of mitmproxy alone, {before:.2f} is on record")
-        elif not one.is_kept:
-            told.append(f"{one.row.name}: {one.ratio:.2f} of mitmproxy alone, {one.row.bar:.2f} is the most")
-    return told
+    """What became slower by more than the tolerance, in words; a row without a record is new."""
+    return [
+        f"{one.row.name}: {one.ratio:.2f} of mitmproxy alone, {known[one.row.name]:.2f} is on record"
+        for one in results
+        if one.ratio > known.get(one.row.name, one.ratio) * TOLERANCE
+    ]

@@ -80,7 +80,7 @@ ROWS = (
         per=CHUNKS,
     ),
     Row("request of 100 KB", Asked(body_bytes=100_000, expected=WHOLE), share=0.5),
-    Row("request of 1 MB", Asked(body_bytes=1_000_000, expected=WHOLE), bar=1.0, share=0.1, tags=_SHORT),
+    Row("request of 1 MB", Asked(body_bytes=1_000_000, expected=WHOLE), bar=1.0, share=0.2, tags=_SHORT),
     Row(
         "new connection with CONNECT and TLS, and one request",
         Asked(model=OVER_TLS, is_new=True, expected=WHOLE),

@@ -1,5 +1,6 @@
 """Decision lines: complete, whole, and never in the way of a call."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -42,6 +43,22 @@ def test_standard_output_gets_one_line_each(capsys: pytest.CaptureFixture[str]) 
     log.close()
 
     assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == ["one", "two"]
+
+
+async def test_lines_that_come_together_are_written_together(capsys: pytest.CaptureFixture[str]) -> None:
+    log = DecisionLog(None)
+    log(decision("one"))
+    log(decision("two"))
+    assert capsys.readouterr().out == ""
+    told = ""
+    async with asyncio.timeout(5):
+        while not told:
+            await asyncio.sleep(0.01)
+            told = capsys.readouterr().out
+    log(decision("three"))
+    log.close()
+    told += capsys.readouterr().out
+    assert [json.loads(line)["id"] for line in told.splitlines()] == ["one", "two", "three"]
 
 
 def test_a_file_is_appended_to_and_flushed_at_the_end(tmp_path: Path) -> None:

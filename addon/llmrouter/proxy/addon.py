@@ -19,9 +19,9 @@ from llmrouter import surfaces
 from llmrouter.endpoints import models
 from llmrouter.errors import ForeignPage, InternalError, RouterError, UpgradeRefused
 from llmrouter.proxy import admission, fail_open, flows, local_pages, tunnels
+from llmrouter.proxy.acceleration import Acceleration
 from llmrouter.proxy.certificate_authority import CaError
 from llmrouter.proxy.commands import RouterCommands
-from llmrouter.proxy.dispatch import IndexedDispatch
 from llmrouter.proxy.ending import Ending, close_clients, ending_of_mitmproxy
 from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.proxy.http_layers import replace_http_layers
@@ -53,10 +53,14 @@ class LLMRouter:
         self._exchanges: dict[str, Exchange] = {}
         self._edge = Edge(self._exchanges, lambda host, port: tunnels.is_tunnelled(host, port, self._hosts))
         self._watcher: asyncio.Task[None] | None = None
-        self._dispatch: IndexedDispatch | None = None
         self._ending: Ending | None = None
         self._is_refused = False
-        self.addons = [RouterCommands(lambda: self._runtime), Inspection(lambda: self._runtime), UntrustingClients()]
+        self.addons = [
+            RouterCommands(lambda: self._runtime),
+            Inspection(lambda: self._runtime),
+            UntrustingClients(),
+            Acceleration(),
+        ]
 
     @property
     def _hosts(self) -> tuple[str, ...]:
@@ -100,9 +104,6 @@ class LLMRouter:
     def running(self) -> None:
         """Watches the configuration file from now on, and what is published elsewhere."""
         if (runtime := self._runtime) is not None and self._watcher is None:
-            if ctx.options.llmrouter_indexed_dispatch:
-                self._dispatch = IndexedDispatch(ctx.master.addons)
-                self._dispatch.install()
             self._watcher = spawn(self._watch(runtime), "watching the configuration")
             runtime.look_around()
             self._ending = ending_of_mitmproxy(
@@ -111,11 +112,11 @@ class LLMRouter:
             # What is there now stays: a full collection of all of mitmproxy takes a tenth of a second.
             gc.collect()
             gc.freeze()
+            # The default, 700, looks for garbage at each request, of which hardly any is found that way.
+            gc.set_threshold(4_000, 20, 20)
 
     async def done(self) -> None:
         """Ends what is under way still, closes connections, and writes down what is to last."""
-        if self._dispatch is not None:
-            self._dispatch.remove()
         if self._watcher is not None:
             self._watcher.cancel()
         for exchange in list(self._exchanges.values()):

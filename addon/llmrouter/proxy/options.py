@@ -9,5 +9,8 @@ def add_options(loader: Loader) -> None:
     loader.add_option("llmrouter_api_port", int, 8000, "The port of the OpenAI API beside the proxy; 0 for none.")
     loader.add_option("llmrouter_certs", str, "", "Where the router keeps its CA; default: the repository's certs/.")
     loader.add_option(
-        "llmrouter_indexed_dispatch", bool, True, "Look up once which addons have which hook, and not at each event."
+        "llmrouter_indexed_dispatch",
+        bool,
+        True,
+        "Look up once which addons have which hook, not at each event, and call those that wait for nothing at once.",
     )

@@ -32,6 +32,7 @@ from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.utils import human
 
 from llmrouter.errors import RequestTooLarge, ShuttingDown
+from llmrouter.proxy.collecting import stream_of_piece
 from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.proxy.flows import error_response, last_response
 from llmrouter.proxy.local_pages import note_asked_host
@@ -209,6 +210,13 @@ class RoutedHttpLayer(HttpLayer):
     def __init__(self, context: Context, mode: HTTPMode, edge: Edge) -> None:
         super().__init__(context, mode)
         self._edge = edge
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Brings the pieces of a body to their stream by a shorter way."""
+        if type(event) is events.DataReceived and (stream := stream_of_piece(self, event)) is not None:
+            yield from self.event_to_child(stream, RequestData(stream.stream_id, event.data))
+            return
+        yield from super()._handle_event(event)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
         """Makes one stream, as the parent does."""

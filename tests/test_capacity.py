@@ -10,7 +10,7 @@ import pytest
 from llmrouter.capacity import Capacity
 from llmrouter.errors import Overloaded
 from llmrouter.settings.operating import OverloadSettings
-from tests.fakes.provider import DONE, PAUSE, FakeProvider, Status, StreamSteps, sse_chunk
+from tests.fakes.provider import DONE, PAUSE, FakeProvider, Stall, Status, StreamSteps, sse_chunk
 from tests.gateways import GatewayUnderTest, gateway, provider, read
 
 _MIB = 1024 * 1024
@@ -99,6 +99,25 @@ async def test_a_client_that_leaves_within_a_stream_gives_its_share_back(tmp_pat
         assert used(router)[0] == 1
         await answer.frames.aclose()
         assert used(router) == (0, 0)
+
+
+async def test_what_the_router_ends_is_not_told_as_a_client_that_left(tmp_path: Path) -> None:
+    """At its own end it cuts off what is under way still, begun or not."""
+    async with FakeProvider(slow_stream(), silent := Stall()) as fake, gateway(tmp_path, provider("f", fake)) as router:
+        answer = await router.open(stream=True)
+        assert answer.frames is not None
+        await anext(answer.frames)
+        asked = asyncio.ensure_future(router.ask(stream=True))
+        await silent.reached.wait()
+        router.runtime.withdraw()
+        await answer.frames.aclose()
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert used(router) == (0, 0)
+    told = [(one.result, one.status, one.error, one.error_kind) for one in router.decisions]
+    said = ("The router was stopped.", "stopped")
+    assert told == [("broken", 200, *said), ("failed", None, *said)]
 
 
 async def test_a_defect_is_an_answer_and_a_decision(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

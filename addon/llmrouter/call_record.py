@@ -17,6 +17,7 @@ from llmrouter.telemetry.decisions import PASSED_THROUGH, CacheUse, Decision, Ob
 
 logger = logging.getLogger(__name__)
 
+_STOPPED = "The router was stopped."
 # An answer that is shared costs nothing, as one from the cache; the record tells them apart.
 _CACHE_HEADER = {use: "hit" if use is CacheUse.SHARED else use.value for use in CacheUse}
 
@@ -102,10 +103,14 @@ class CallRecord:
         if self._ended:
             return
         self._ended = True
-        if self.share is not None:
-            self.share.give_back()
         decision = self.decision
-        decision.result = "client_gone" if self.is_abandoned else result
+        result = "client_gone" if self.is_abandoned else result
+        if (share := self.share) is not None:
+            share.give_back()
+            if result == "client_gone" and share.is_withdrawn:
+                result, error = "failed" if status is None else "broken", _STOPPED
+                decision.error_kind = "stopped"
+        decision.result = result
         decision.status, decision.error = status, error
         if decision.answered_by is None:
             self._add_up()

@@ -9,10 +9,14 @@ _RETRY_AFTER_S = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 
 class Capacity:
-    """Gives shares of what the router can take on; `limits` are exchanged when the settings change."""
+    """Gives shares of what the router can take on; `limits` are exchanged when the settings change.
+
+    `is_closed` is set when the router itself ends what is under way still.
+    """
 
     def __init__(self, limits: OverloadSettings) -> None:
         self.limits = limits
+        self.is_closed = False
         self.calls = 0
         self.held_bytes = 0
         self._refused_calls = 0
@@ -75,6 +79,11 @@ class Share:
         self._capacity = capacity
         self._calls = calls
         self._size = 0
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the router itself ends what it was given for."""
+        return self._capacity.is_closed
 
     def grow(self, size: int) -> None:
         """Holds so many bytes more; raises `Overloaded` where they are too much, and then holds none of them.

@@ -138,7 +138,10 @@ async def test_what_is_too_much_is_refused_and_a_second_signal_ends_at_once(
         assert await exit_code(router) == 0
         await asyncio.wait_for(stuck.client_left.wait(), 10)
     assert "Traceback" not in "\n".join(router.log)
-    refused = [one for one in router.decisions(7) if one["error"] is not None and "too much to do" in one["error"]]
+    decisions = router.decisions(8)
+    stopped = [one for one in decisions if one["error"] == "The router was stopped."]
+    assert [(one["result"], one["status"]) for one in stopped] == [("broken", 200)]
+    refused = [one for one in decisions if one["error"] is not None and "too much to do" in one["error"]]
     assert [(one["endpoint"], one["status"]) for one in refused] == [
         ("chat.completions", 503),
         ("responses", 503),

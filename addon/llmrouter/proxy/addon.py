@@ -119,6 +119,8 @@ class LLMRouter:
         """Ends what is under way still, closes connections, and writes down what is to last."""
         if self._watcher is not None:
             self._watcher.cancel()
+        if self._runtime is not None:
+            self._runtime.withdraw()
         for exchange in list(self._exchanges.values()):
             exchange.abandon()
         await close_clients()

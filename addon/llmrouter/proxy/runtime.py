@@ -299,6 +299,10 @@ class Runtime:
         ]
         self._lookouts = [spawn(keep_going(begin, name), name) for begin, name in lasting]
 
+    def withdraw(self) -> None:
+        """What is cut off from now on was not given up by its client."""
+        self.gateway.capacity.is_closed = True
+
     @property
     def under_way(self) -> int:
         """How many calls have not ended, or how many runs in the background, if those are more."""

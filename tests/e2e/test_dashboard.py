@@ -15,6 +15,8 @@ from tests.e2e.router_process import RouterProcess, running_router
 from tests.fakes.provider import FakeProvider, Status
 
 HOSTILE = '<img src=x onerror="document.title=1">'
+# On a busy machine a browser takes its time.
+expect.set_options(timeout=20_000)
 KEYS = ("key-of-groq", "key-of-the-app")
 
 

@@ -155,12 +155,14 @@ class Caller:
     """Who asked, and the credential that goes to OpenAI or nowhere.
 
     `openai_headers` are `OpenAI-Organization` and `OpenAI-Project`, for OpenAI only; `trace` are `traceparent` and
-    `tracestate`, for our own spans.
+    `tracestate`, for our own spans. `access` is the hash of the key that let the caller in, where that stood in place
+    of a credential.
     """
 
     authorization: SecretStr | None = None
     openai_headers: Mapping[str, str] = field(default_factory=dict)
     trace: Mapping[str, str] = field(default_factory=dict, compare=False)
+    access: str = ""
 
 
 @dataclass(frozen=True, slots=True)

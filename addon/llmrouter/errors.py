@@ -83,6 +83,24 @@ class ForeignPage(InvalidRequest):
     code = "foreign_origin"
 
 
+class AccessRefused(RouterError):
+    """Who asks gives none of the keys that let a client in."""
+
+    status = 401
+    type = "invalid_request_error"
+    code = "invalid_access_key"
+    metric = "access_refused"
+
+
+class ForbiddenAddress(RouterError):
+    """The proxy is asked to reach what nobody may reach through it."""
+
+    status = 403
+    type = "invalid_request_error"
+    code = "forbidden_address"
+    metric = "forbidden_address"
+
+
 class NoTarget(RouterError):
     """No target may answer the requested model."""
 

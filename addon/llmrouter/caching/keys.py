@@ -29,6 +29,8 @@ def hash_of(caller: Caller, secret: bytes) -> bytes:
     credential = _NOBODY if caller.authorization is None else _bytes_of(caller.authorization.get_secret_value())
     names = sorted((name.lower(), value) for name, value in caller.openai_headers.items())
     parts = [credential, *(_bytes_of(part) for name in names for part in name)]
+    if caller.access:
+        parts.append(_bytes_of(caller.access))
     text = b"".join(len(part).to_bytes(4) + part for part in parts)
     return blake2b(text, digest_size=SECRET_BYTES, key=secret, person=_PERSON).digest()
 

@@ -10,7 +10,7 @@ from llmrouter import __version__
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Run": ("serve", "run", "env"),
     "Look": ("doctor", "explain", "providers", "models", "prices", "usage", "savings"),
-    "Look after": ("config", "ca", "cache", "completion"),
+    "Look after": ("config", "ca", "access", "cache", "completion"),
 }
 """The commands by what they are for; each is the object of its own name in its own module."""
 

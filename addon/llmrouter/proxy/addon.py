@@ -20,6 +20,7 @@ from llmrouter.endpoints import models
 from llmrouter.errors import ForeignPage, InternalError, RouterError, UpgradeRefused
 from llmrouter.proxy import admission, fail_open, flows, local_pages, tunnels
 from llmrouter.proxy.acceleration import Acceleration
+from llmrouter.proxy.access import Access
 from llmrouter.proxy.certificate_authority import CaError
 from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.ending import Ending, close_clients, ending_of_mitmproxy
@@ -27,15 +28,16 @@ from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.proxy.http_layers import replace_http_layers
 from llmrouter.proxy.incoming import is_call, is_websocket, path_of
 from llmrouter.proxy.inspection import Inspection
-from llmrouter.proxy.listening import is_api_port, listen
+from llmrouter.proxy.listening import is_api_port, listen, own_ports
 from llmrouter.proxy.options import add_options
 from llmrouter.proxy.results import is_passed_through, put_gone, put_result
 from llmrouter.proxy.runtime import Runtime
-from llmrouter.proxy.starting import prepare_ca, refuse_loops, say_what_runs
+from llmrouter.proxy.starting import is_safe, prepare_ca, refuse_loops, say_what_runs
 from llmrouter.proxy.streaming import Edge
 from llmrouter.proxy.untrusting_clients import UntrustingClients
 from llmrouter.settings.loader import SettingsError
 from llmrouter.settings.location import find_config
+from llmrouter.settings.operating import AccessSettings
 from llmrouter.tasks import spawn
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class LLMRouter:
         self._watcher: asyncio.Task[None] | None = None
         self._ending: Ending | None = None
         self._is_refused = False
+        self._access = Access(lambda: self._runtime.settings.access if self._runtime else AccessSettings(), own_ports)
         self.addons = [
             RouterCommands(lambda: self._runtime),
             Inspection(lambda: self._runtime),
@@ -88,7 +91,10 @@ class LLMRouter:
         try:
             config = find_config(ctx.options.llmrouter_config, os.environ)
             is_console = type(ctx.master).__module__.startswith("mitmproxy.tools.console")
-            self._runtime = Runtime(config, os.environ, may_print=not is_console)
+            runtime = Runtime(config, os.environ, may_print=not is_console)
+            if not is_safe(runtime.settings.access):
+                return
+            self._runtime = runtime
             prepare_ca(self._hosts)
         except SettingsError as error:
             for problem in error.problems:
@@ -146,10 +152,18 @@ class LLMRouter:
 
     def client_disconnected(self, client: Client) -> None:
         """Ends what a client left behind, whatever hook mitmproxy did not call for it."""
+        self._access.forget(client)
         for id in [id for id, exchange in self._exchanges.items() if exchange.client_id == client.id]:
             self._exchanges.pop(id).abandon()
 
     # Requests
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Refuses a tunnel to where nobody may go, or for whom none may be made."""
+        try:
+            self._access.check_connect(flow)
+        except Exception:  # noqa: BLE001 - the edge: what cannot be decided is refused
+            self._deny(flow)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decides whether a request is routed, passed through or a local page, before its body comes."""
@@ -220,12 +234,11 @@ class LLMRouter:
         is_ours = on_api_port or any(
             tunnels.is_intercepted(name, self._hosts) for name in (request.host, flow.client_conn.sni)
         )
-        if on_api_port and tunnels.is_foreign_page(
-            request.headers.get("origin"), request.headers.get("sec-fetch-site")
-        ):
+        is_page = local_pages.is_local(request, on_api_port)
+        if (refusal := self._refusal(flow, on_api_port=on_api_port, is_page=is_page)) is not None:
             flows.take_credentials(request)
-            flow.response = flows.error_response(ForeignPage("Web pages of other sites may not use this router."))
-        elif local_pages.is_local(request, on_api_port):
+            flow.response = refusal
+        elif is_page:
             local_pages.show(flow, self._runtime, on_api_port)
         elif self._ending is not None and self._ending.has_begun:
             self._exchanges[flow.id] = admission.refused_at_the_end(flow)
@@ -238,6 +251,16 @@ class LLMRouter:
             self._begin(flow, self._runtime)
         elif not (is_ours and models.is_asked(request.method, path) and self._list_models(flow, path, self._runtime)):
             self._pass_through(flow)
+
+    def _refusal(self, flow: http.HTTPFlow, *, on_api_port: bool, is_page: bool) -> http.Response | None:
+        """The answer to whoever may not use the router at all."""
+        refusal = self._access.check_request(flow, on_api_port=on_api_port, is_page=is_page)
+        headers = flow.request.headers
+        if refusal is not None or not on_api_port:
+            return refusal
+        if tunnels.is_foreign_page(headers.get("origin"), headers.get("sec-fetch-site")):
+            return flows.error_response(ForeignPage("Web pages of other sites may not use this router."))
+        return None
 
     def _begin(self, flow: http.HTTPFlow, runtime: Runtime) -> None:
         """A routed request, whose body is yet to come."""

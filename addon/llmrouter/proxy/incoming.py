@@ -13,6 +13,7 @@ from llmrouter.endpoints import chat, completions, embeddings
 from llmrouter.errors import InvalidRequest
 from llmrouter.operations import Operation
 from llmrouter.proxy import flows
+from llmrouter.proxy.access import access_of
 from llmrouter.proxy.exchange import Exchange
 
 
@@ -83,7 +84,8 @@ def asker(request: http.Request, exchange: Exchange) -> tuple[Caller, Preference
     authorization = next(iter(exchange.credentials.get("authorization", ())), None)
     openai = {name: told[name] for name in _OPENAI_HEADERS if name in told}
     trace = {name: told[name] for name, most in _TRACE_HEADERS.items() if name in told and len(told[name]) <= most}
-    return Caller(SecretStr(authorization) if authorization else None, openai, trace), _read_preferences(told)
+    caller = Caller(SecretStr(authorization) if authorization else None, openai, trace, access_of(request))
+    return caller, _read_preferences(told)
 
 
 def new_id() -> str:

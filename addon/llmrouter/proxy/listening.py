@@ -1,5 +1,7 @@
 """Where the router listens: the proxy and the OpenAI API, on loopback unless the user names an address."""
 
+import ipaddress
+
 from mitmproxy import ctx
 from mitmproxy.proxy import mode_specs
 
@@ -23,6 +25,31 @@ def listen(host: str) -> None:
     ctx.options.update(mode=modes)
     if not server.is_running:
         spawn(server.servers.update([mode_specs.ProxyMode.parse(mode) for mode in modes]), "opening the ports")
+
+
+def exposed() -> list[str]:
+    """The modes that listen beyond this machine, once `listen` has put all others on loopback."""
+    found = []
+    for spec in ctx.options.mode:
+        named = spec if ctx.options.listen_host else _on_loopback(spec, ctx.options.listen_port)
+        mode = mode_specs.ProxyMode.parse(named)
+        # The mode `local` takes up the connections of programs on this machine.
+        if mode.type_name != "local" and not _is_loopback(mode.listen_host(ctx.options.listen_host or None)):
+            found.append(spec)
+    return found
+
+
+def own_ports() -> set[int]:
+    """The ports of the proxy, of the API and of mitmweb, where there is one."""
+    ports = {mode_specs.ProxyMode.parse(spec).listen_port(ctx.options.listen_port) for spec in ctx.options.mode}
+    return {port for port in (*ports, getattr(ctx.options, "web_port", None)) if port is not None}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_api_port(mode: mode_specs.ProxyMode) -> bool:

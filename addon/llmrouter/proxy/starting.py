@@ -8,8 +8,10 @@ from pathlib import Path
 from mitmproxy import ctx
 
 from llmrouter.proxy.certificate_authority import ensure_ca
+from llmrouter.proxy.listening import exposed
 from llmrouter.proxy.runtime import Runtime
 from llmrouter.settings.location import REPOSITORY
+from llmrouter.settings.operating import AccessSettings
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +23,19 @@ def prepare_ca(hosts: Sequence[str]) -> None:
     result = ensure_ca(directory, hosts, datetime.now(UTC))
     logger.log(logging.INFO if result.action == "kept" else logging.WARNING, "%s", result.message)
     ctx.options.update(confdir=str(directory))
+
+
+def is_safe(settings: AccessSettings) -> bool:
+    """Whether the router may listen where it is to; says so where it may not."""
+    if settings.keys or settings.open or not (modes := exposed()):
+        return True
+    logger.error(
+        "The router would listen beyond this machine (%s), where anybody could spend your keys. Make a key with "
+        "`llmrouter access new` and put its hash into the configuration, `access: {keys: [...]}`, or say "
+        "`access: {open: true}`.",
+        ", ".join(modes),
+    )
+    return False
 
 
 def refuse_loops(runtime: Runtime) -> None:

@@ -175,6 +175,9 @@ class RoutedStream(HttpStream):
 
     def handle_connect_regular(self) -> layer.CommandGenerator[None]:
         """Opens a tunnel to a host that is none of ours at once, so that servers that speak first work, too."""
+        if self.flow.response is not None:
+            yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]  # mitmproxy left it so
+            return
         host, port = self.flow.request.host, self.flow.request.port
         if not self._edge.is_tunnelled(host, port):
             yield from super().handle_connect_regular()  # type: ignore[no-untyped-call]  # mitmproxy left it so

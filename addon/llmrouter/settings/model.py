@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from llmrouter.calls import Need
 from llmrouter.settings.caching import CacheSettings, CacheWhen
-from llmrouter.settings.operating import OverloadSettings, ShutdownSettings
+from llmrouter.settings.operating import AccessSettings, OverloadSettings, ShutdownSettings
 from llmrouter.settings.policies import PoliciesSettings
 from llmrouter.settings.storage import StorageSettings
 from llmrouter.settings.telemetry import TelemetrySettings
@@ -316,6 +316,8 @@ class Settings(Frozen):
     """What mitmweb shows."""
     max_request_mebibytes: PositiveInt = 64
     """The largest request body that is read, in MiB."""
+    access: AccessSettings = AccessSettings()
+    """Who may use the router."""
     overload: OverloadSettings = OverloadSettings()
     """How much is taken on at the same time."""
     shutdown: ShutdownSettings = ShutdownSettings()

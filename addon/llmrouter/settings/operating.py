@@ -1,6 +1,13 @@
-"""The settings of how the router behaves when there is too much to do, and when it ends."""
+"""The settings of who may use the router, how it behaves when there is too much to do, and when it ends."""
 
-from llmrouter.settings.values import Frozen, PositiveInt, Wait
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from llmrouter.settings.values import Flag, Frozen, PositiveInt, Wait
+
+type KeyHash = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+"""What is kept of an access key. Keys are random and long, so that one round of SHA-256 is enough."""
 
 
 class OverloadSettings(Frozen):
@@ -21,3 +28,23 @@ class ShutdownSettings(Frozen):
     grace_seconds: Wait = 25
     """How long requests, streams and runs in the background may go on after the signal; what starts the router must
     wait a little longer before it kills it."""
+
+
+class AccessSettings(Frozen):
+    """Who may use the router where it listens beyond this machine: it does not start there without one of these."""
+
+    keys: tuple[KeyHash, ...] = ()
+    """Hashes of the keys that let a client in, as `llmrouter access new` prints them. A client of the proxy gives its
+    key as the password of the proxy, one of the API port as its OpenAI key or in `x-llmrouter-key`, a browser as a
+    password."""
+    local: Flag = True
+    """Whether clients that come to a loopback address need no key; `false` where a reverse proxy on this machine lets
+    others in that way."""
+    open: Flag = False
+    """Whether anybody who reaches the router may use it, and spend your keys, without one."""
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if self.keys and self.open:
+            raise ValueError("`open: true` lets everybody in without a key; leave out either `keys` or `open`")
+        return self

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from llmrouter.call_record import Answer, CallRecord
@@ -14,6 +15,7 @@ from llmrouter.passed_text import PassedText
 from llmrouter.replies import Chunk, Reply, Usage
 from llmrouter.routing.claims import Claim
 from llmrouter.routing.course import Course, Step
+from llmrouter.routing.estimates import Expectation
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.quotas import Ask, QuotaBook
@@ -102,7 +104,9 @@ class Answering:
         self._parts: list[_Part] = []
         self._began, self._wall = record.started, record.decision.at
         self._expectation = self._router.estimates.expect(self.call, self._began)
-        self._claim = Claim(providers.quotas, self._ask_of, self._wall - self._began)
+        # Without this object in it, which holds the claim: what is in no cycle is freed at once, with its prompt.
+        ask = partial(_ask, self._router, self._expectation, self._wall)
+        self._claim = Claim(providers.quotas, ask, self._wall - self._began)
         self._settling = Settling(record, self._router, self._health, self._claim, self._expectation)
 
     async def answer(self) -> Answer:
@@ -316,9 +320,6 @@ class Answering:
         part.usage = part.passed.usage or failure.usage or part.attempt.usage
         self._settling.ended(part.attempt, failure, part.usage, self._tokens_of(part))
 
-    def _ask_of(self, target: Target) -> Ask:
-        return self._router.ask(self._expectation, target, self._wall)
-
     def _answer(self, attempt: Attempt) -> Answer:
         answer = self.record.answer(attempt.target, attempt.request)
         # The attempt that answers a stream is recorded when it ends, and counts all the same.
@@ -327,3 +328,7 @@ class Answering:
 
     def _transport(self, attempt: Attempt) -> Transport:
         return self._transports[attempt.target.dialect.wire_format]
+
+
+def _ask(router: Router, expectation: Expectation, wall: float, target: Target) -> Ask:
+    return router.ask(expectation, target, wall)

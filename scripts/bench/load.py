@@ -75,6 +75,7 @@ class Asked:
     is_new: bool = False
     expected: tuple[bytes, ...] = ()
     headers: tuple[str, ...] = ()
+    key: str = "key-of-app"
 
     def request(self, host: str) -> bytes:
         """The request as it stands on the wire."""
@@ -83,7 +84,7 @@ class Asked:
         body = json.dumps(told | {"stream": self.stream} | self.members).encode()
         head = (
             f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\nUser-Agent: bench\r\n"
-            f"Authorization: Bearer key-of-app\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            f"Authorization: Bearer {self.key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         )
         more = "".join(f"{line}\r\n" for line in self.headers)
         return f"{head}{more}\r\n".encode() + body

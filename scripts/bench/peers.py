@@ -1,6 +1,7 @@
 """Other gateways beside the router: the same stub, the same request, the same counting."""
 
 import os
+import secrets
 import shutil
 import statistics
 from collections.abc import Callable
@@ -16,6 +17,8 @@ model_list:
   - model_name: gpt-4o-mini
     litellm_params: {{model: openai/stub, api_base: "http://127.0.0.1:{port}/v1", api_key: key-of-stub}}
 """
+# Without one it does not start.
+_LITELLM_KEY = f"sk-{secrets.token_hex(32)}"
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,12 @@ class PeerResult:
 
 @dataclass(frozen=True)
 class Peer:
-    """How a peer is started, which headers it wants, and the ratio of our CPU to its that is to be kept."""
+    """How a peer is started, how it wants to be asked, and the ratio of our CPU to its that is to be kept."""
 
     start: Callable[[Path, int], Program | None]
-    headers: Callable[[int], tuple[str, ...]]
     bar: float
+    key: str = "key-of-app"
+    headers: Callable[[int], tuple[str, ...]] = lambda _: ()
 
 
 def _start_litellm(folder: Path, stub_port: int) -> Program | None:
@@ -45,6 +49,7 @@ def _start_litellm(folder: Path, stub_port: int) -> Program | None:
     file.write_text(LITELLM_CONFIG.format(port=stub_port))
     arguments = [command, "--config", str(file), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
     environ = {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    environ["LITELLM_MASTER_KEY"] = _LITELLM_KEY
     return _serving(arguments, port, environ)
 
 
@@ -72,11 +77,11 @@ def _command(name: str) -> str | None:
 
 
 PEERS = {
-    "litellm": Peer(_start_litellm, lambda _: (), 0.08),
+    "litellm": Peer(_start_litellm, 0.08, key=_LITELLM_KEY),
     "portkey": Peer(
         _start_portkey,
-        lambda port: ("x-portkey-provider: openai", f"x-portkey-custom-host: http://127.0.0.1:{port}/v1"),
         1.0,
+        headers=lambda port: ("x-portkey-provider: openai", f"x-portkey-custom-host: http://127.0.0.1:{port}/v1"),
     ),
 }
 
@@ -90,7 +95,7 @@ def compare_peer(
         return None
     try:
         ours = Side(router, Direct(router.api), asked)
-        theirs = Side(program, Direct(program.api), replace(asked, headers=peer.headers(stub_port)))
+        theirs = Side(program, Direct(program.api), replace(asked, key=peer.key, headers=peer.headers(stub_port)))
         rounds, each = 6, max(clients, requests // 12 // clients * clients)
         used = [(block(ours, each, clients)[0], block(theirs, each, clients)[0]) for _ in range(rounds)][1:]
     finally:

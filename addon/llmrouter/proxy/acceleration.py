@@ -9,7 +9,7 @@ import asyncio
 from mitmproxy import ctx
 from mitmproxy.connection import Client
 
-from llmrouter.proxy import message_checks
+from llmrouter.proxy import freed_memory, message_checks
 from llmrouter.proxy.dispatch import IndexedDispatch
 from llmrouter.proxy.prompt_layer import PromptLayer
 from llmrouter.proxy.wide_reader import WideReader
@@ -31,6 +31,7 @@ class Acceleration:
         if dispatch.install():
             self._dispatch = dispatch
             message_checks.install()
+            freed_memory.keep()
 
     def client_connected(self, client: Client) -> None:
         """Stands between a new connection and its layers."""

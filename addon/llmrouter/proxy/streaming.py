@@ -9,6 +9,7 @@ the recorded flow, bounds the bodies of routed ones, and relays upgraded connect
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from types import MethodType
 
 from mitmproxy import flow as mitmproxy_flow
 from mitmproxy import http
@@ -58,13 +59,37 @@ class Edge:
     is_tunnelled: Callable[[str, int], bool]
 
 
+type _State = Callable[[events.Event], layer.CommandGenerator[None]]
+
+
 class RoutedStream(HttpStream):
-    """One request and its answer."""
+    """One request and its answer.
+
+    It is in no reference cycle when it has ended, so that it is freed at once, with the bodies that its flow holds.
+    """
 
     def __init__(self, context: Context, stream_id: int, edge: Edge) -> None:
         super().__init__(context, stream_id)
         self._edge = edge
         self._shown: http.Request | None = None
+
+    @property
+    def client_state(self) -> _State:
+        """What comes next from the client; kept without this object, as `server_state` is."""
+        return MethodType(self._client_state, self)
+
+    @client_state.setter
+    def client_state(self, state: _State) -> None:
+        self._client_state = state.__func__  # type: ignore[attr-defined]  # a method of this class
+
+    @property
+    def server_state(self) -> _State:
+        """What comes next from the server."""
+        return MethodType(self._server_state, self)
+
+    @server_state.setter
+    def server_state(self, state: _State) -> None:
+        self._server_state = state.__func__  # type: ignore[attr-defined]  # as above
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Tells the exchange at once that its client left, even on a paused stream, and keeps the Host asked for."""
@@ -166,6 +191,7 @@ class RoutedStream(HttpStream):
         response = self.flow.response
         if response is None or response.status_code != 101:
             yield from super().flow_done()
+            self.context.layers.remove(self)
             return
         self.flow.live = False
         self.child_layer = tcp.TCPLayer(self.context, ignore=True)

@@ -149,7 +149,7 @@ class StreamDecoder:
         if choices:
             return self._with_choices(data, fields, choices, usage)
         if usage is not None:
-            lacking = {} if isinstance(fields.get("choices"), list) else {"choices": []}
+            lacking: dict[str, Any] = {} if isinstance(fields.get("choices"), list) else {"choices": []}
             self._usage_data = self._written(data, fields, self._frame(fields) | lacking, keeps_usage=True)
         return Chunk(b"", False, usage)
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from llmrouter.errors import AttemptFailed, Outcome
 from llmrouter.providers.wire import UpstreamRequest
 from llmrouter.settings.model import TimeoutSettings
 from llmrouter.upstream import Upstream
-from tests.fakes.provider import CUT, PAUSE, FakeProvider, Raw, Stall, StreamSteps
+from tests.fakes.behaviours import Exchange
+from tests.fakes.provider import CUT, PAUSE, FakeProvider, Raw, Stall, Status, StreamSteps
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
 
@@ -132,3 +134,53 @@ async def test_whole_replies_leave_the_connection_open(upstream: Upstream) -> No
         reply.close()
         await fetch(upstream, good.base_url)
         assert good.connections <= 2
+
+
+@dataclass(eq=False)
+class Kept:
+    """A good reply on a connection over which more comes later."""
+
+    exchange: Exchange | None = None
+
+    async def perform(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        await exchange.reply(200, {}, b"asked for")
+
+
+async def test_what_comes_unasked_over_an_idle_connection_answers_nobody(upstream: Upstream) -> None:
+    kept = Kept()
+    async with FakeProvider(kept, default=Status(200, b"the next answer")) as provider:
+        assert await fetch(upstream, provider.base_url) == b"asked for"
+        assert kept.exchange is not None
+        await kept.exchange.reply(200, {}, b"asked by nobody")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert await fetch(upstream, provider.base_url) == b"the next answer"
+        assert provider.connections == 2
+
+
+@dataclass(frozen=True, eq=False)
+class PartOfHead:
+    """The beginning of a head, and the end of the connection."""
+
+    by_reset: bool
+
+    async def perform(self, exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\ncontent-")
+        if self.by_reset:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            return exchange.reset()
+        exchange.close()
+
+
+@pytest.mark.parametrize("by_reset", [False, True])
+async def test_who_has_begun_to_answer_is_not_asked_again(upstream: Upstream, by_reset: bool) -> None:
+    """Only a connection that ends without a byte was closed while it idled; all else has been paid for."""
+    async with FakeProvider(Status(200, b"first"), PartOfHead(by_reset)) as provider:
+        assert await fetch(upstream, provider.base_url) == b"first"
+        outcome, _ = await failure(upstream, provider.base_url)
+
+        assert outcome is Outcome.DISCONNECTED
+        assert provider.connections == 1
+        assert len(provider.requests) == 2

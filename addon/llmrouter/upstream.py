@@ -1,13 +1,18 @@
 """The one module that opens connections to providers: a pooled client, one time-out per phase, failures by name."""
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from types import SimpleNamespace, TracebackType
+from contextvars import ContextVar
+from types import TracebackType
 from typing import Self
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from llmrouter.errors import AttemptFailed, Outcome
 from llmrouter.providers.wire import UpstreamRequest
@@ -78,18 +83,43 @@ class UpstreamReply:
         self.close()
 
 
-@dataclass(slots=True)
-class _Connection:
-    was_used_before: bool = False
+class _Connection(ResponseHandler):
+    """A connection that knows whether anything came for the request under way."""
+
+    has_heard = False
+
+    def data_received(self, data: bytes) -> None:
+        """The next bytes."""
+        self.has_heard = True
+        super().data_received(data)
 
 
-def _trace_reuse() -> aiohttp.TraceConfig:
-    async def note(_: object, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.was_used_before = True
+# The connection of the request under way, where that was used before.
+_used: ContextVar[_Connection | None] = ContextVar("used", default=None)
 
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_reuseconn.append(note)
-    return trace
+
+class _Connector(aiohttp.TCPConnector):
+    """A pool that gives out no connection over which something came that nobody asked for.
+
+    It would be taken for the answer to the next request, whoever asks that. aiohttp 3.14 looks for it when a connection
+    is given back, and not when one is given out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(limit=0, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=60)
+        kind: type[ResponseHandler] = _Connection
+        self._factory = functools.partial(kind, loop=asyncio.get_running_loop())
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        _used.set(None)
+        while (connection := await super()._get(key, traces)) is not None:
+            protocol = connection.protocol
+            if isinstance(protocol, _Connection) and not protocol.should_close:
+                protocol.has_heard = False
+                _used.set(protocol)
+                return connection
+            connection.close()
+        return None
 
 
 class Upstream:
@@ -114,7 +144,6 @@ class Upstream:
     async def _request(self, request: UpstreamRequest, timeouts: TimeoutSettings) -> aiohttp.ClientResponse:
         session = self._session or self._open()
         while True:
-            connection = _Connection()
             try:
                 return await session.request(
                     request.method,
@@ -123,20 +152,19 @@ class Upstream:
                     headers=request.headers,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect),
-                    trace_request_ctx=connection,
                 )
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 # A provider may close an idle connection just as it is used again (RFC 9112, section 9.3.1): that says
-                # nothing about its health. A new connection that fails does.
-                if not connection.was_used_before:
+                # nothing about its health. A new connection that fails does, and so does one that began to answer.
+                used = _used.get()
+                if used is None or used.has_heard:
                     raise
 
     def _open(self) -> aiohttp.ClientSession:
         # trust_env stays off: the router's own HTTPS_PROXY may well be the router.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=60),
+            connector=_Connector(),
             timeout=_NO_TIMEOUT,
-            trace_configs=[_trace_reuse()],
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
         )

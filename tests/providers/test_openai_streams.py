@@ -139,6 +139,14 @@ def assert_valid(chunks: list[Chunk]) -> None:
     assert [bool(end) for end in ends] == [*[False] * (len(events) - 1), True]
 
 
+@pytest.mark.parametrize("lacks", [{}, {"choices": None}])
+def test_a_usage_chunk_always_has_a_list_of_choices(lacks: dict[str, Any]) -> None:
+    """Apps go through the list without asking whether there is one."""
+    last = {name: value for name, value in USAGE_ONLY.items() if name != "choices"} | lacks
+    shown = visible(decode(sse(ROLE, HELLO, STOP, last, "[DONE]"), include_usage=True))
+    assert shown == renamed(ROLE, HELLO, STOP, USAGE_ONLY)
+
+
 def test_a_chunk_with_neither_choices_nor_usage_is_hidden() -> None:
     stream = sse({"choices": [], "prompt_filter_results": []}, {"id": "x"}) + WHOLE
     assert visible(decode(stream)) == renamed(ROLE, HELLO, STOP)

@@ -149,7 +149,8 @@ class StreamDecoder:
         if choices:
             return self._with_choices(data, fields, choices, usage)
         if usage is not None:
-            self._usage_data = self._written(data, fields, self._frame(fields), keeps_usage=True)
+            lacking: dict[str, Any] = {} if isinstance(fields.get("choices"), list) else {"choices": []}
+            self._usage_data = self._written(data, fields, self._frame(fields) | lacking, keeps_usage=True)
         return Chunk(b"", False, usage)
 
     def _with_choices(self, data: bytes, fields: dict[str, Any], choices: list[Any], usage: Usage | None) -> Chunk:

@@ -1,0 +1,327 @@
+"""Three faulty providers and a real gateway over them; after each run all that must always hold is checked.
+
+The words of an answer name the provider and the run, so that a wrong one is seen. A provider that is asked to go on
+with what another one said repeats the last words of it first, as it is told to.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from llmrouter.calls import Preferences
+from llmrouter.telemetry.decisions import Decision
+from tests.fakes.behaviours import Exchange, Seen
+from tests.fakes.provider import FakeProvider
+from tests.faults.truth import Truth, events_of, truths_of
+from tests.faults.wires import Ending, Fault, Wire, good, stream_events, whole_reply
+from tests.gateways import GatewayUnderTest, Told, gateway, provider
+
+NAMES = ("one", "two", "three")
+WORDS = 3
+MOST_S = 20.0
+_IMPATIENT = {"first_byte": 0.3, "idle": 0.3}
+_FAILED_IN_VAIN = ("unreachable", "not_translatable")
+_CUT = ("broken_stream", "out_of_time", "client_gone")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One request: what each provider does with it, and how it is asked."""
+
+    faults: tuple[Fault, ...] = ()
+    stream: bool = True
+    alone: bool = False
+    include_usage: bool = True
+
+    def fault_of(self, place: int) -> Fault:
+        return self.faults[place] if place < len(self.faults) else good
+
+
+@dataclass(slots=True)
+class Served:
+    """One request that arrived, and what was sent for it."""
+
+    target: str
+    seen: Seen
+    said: str
+    wire: Wire
+    truths: list[Truth] = field(default_factory=list)
+    is_unanswered_again: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """All that is known of one run after it."""
+
+    run: Run
+    number: int
+    told: Told
+    decisions: list[Decision]
+    served: list[Served]
+
+
+@dataclass(eq=False)
+class _Scripted:
+    """Does with each request what its run wants of this provider."""
+
+    name: str
+    place: int
+    runs: dict[int, Run]
+    served: dict[int, list[Served]]
+    known: WeakSet[asyncio.StreamWriter] = field(default_factory=WeakSet)
+
+    async def perform(self, exchange: Exchange) -> None:
+        request = exchange.seen.json()
+        messages = request["messages"]
+        number = int(messages[0]["content"])
+        said, anchor = _asked_to_go_on(messages)
+        wire = self._wire(number, anchor, is_stream=bool(request.get("stream")))
+        portions = wire.sent()
+        one = Served(self.name, exchange.seen, said, wire)
+        one.truths = truths_of(b"".join(portions), is_stream=bool(request.get("stream")))
+        is_again = exchange._writer in self.known
+        self.known.add(exchange._writer)
+        # A reset overtakes what was sent before it: to who is asked, nothing came.
+        one.is_unanswered_again = is_again and (not any(portions) or wire.last is Ending.RESET)
+        self.served[number].append(one)
+        await self._send(exchange, wire, portions)
+
+    def _wire(self, number: int, anchor: str, *, is_stream: bool) -> Wire:
+        words = words_of(self.name, number)
+        if anchor:
+            words = [anchor, *(f" {word.strip()}" for word in words)]
+        fault = self.runs[number].fault_of(self.place)
+        if is_stream:
+            return fault(Wire(tuple(stream_events(words, with_usage=True))))
+        return fault(Wire((whole_reply(words),), kind="application/json"))
+
+    @staticmethod
+    async def _send(exchange: Exchange, wire: Wire, portions: Sequence[bytes]) -> None:
+        for portion in portions:
+            await exchange.send(portion)
+        if wire.late:
+            await exchange.send(wire.late)
+        match wire.last:
+            case Ending.CLOSE:
+                exchange.close()
+            case Ending.RESET:
+                exchange.reset()
+            case Ending.STALL:
+                await asyncio.Event().wait()
+            case Ending.KEEP:
+                pass
+
+
+def words_of(name: str, number: int) -> list[str]:
+    """What a provider says to a run."""
+    return [f"{' ' if place else ''}{name}.{number:05d}.{place}" for place in range(WORDS)]
+
+
+def _asked_to_go_on(messages: list[dict[str, Any]]) -> tuple[str, str]:
+    """What was said before, by the request, and the words that are to be repeated."""
+    order = messages[-1]["content"]
+    if len(messages) < 3 or "<last_words>" not in order:
+        return "", ""
+    return messages[-2]["content"], order.split("<last_words>")[1].rsplit("</last_words>", 1)[0]
+
+
+class Harness:
+    """Runs, each against all that must hold."""
+
+    def __init__(self, fakes: dict[str, FakeProvider], router: GatewayUnderTest) -> None:
+        self.router = router
+        self.runs: dict[int, Run] = {}
+        self.served: dict[int, list[Served]] = {}
+        self._fakes = fakes
+        self._numbers = itertools.count(1)
+        self._few = asyncio.Semaphore(24)
+        for place, (name, fake) in enumerate(fakes.items()):
+            fake.default = _Scripted(name, place, self.runs, self.served)
+
+    async def all(self, runs: Sequence[Run]) -> list[Outcome]:
+        """Several runs at once."""
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(self.one(run)) for run in runs]
+        await self.nothing_is_left_open()
+        return [one.result() for one in running]
+
+    async def one(self, run: Run) -> Outcome:
+        """One run, in bounded time, and what must hold after it."""
+        number = next(self._numbers)
+        self.runs[number], self.served[number] = run, []
+        wants_usage = run.stream and run.include_usage
+        options: dict[str, Any] = {"stream_options": {"include_usage": True}} if wants_usage else {}
+        preferences = Preferences(provider=NAMES[0]) if run.alone else None
+        messages = [{"role": "user", "content": str(number)}]
+        async with self._few, asyncio.timeout(MOST_S):
+            told = await self.router.ask(stream=run.stream, preferences=preferences, messages=messages, **options)
+        id = told.answer.headers["x-request-id"]
+        decisions = [decision for decision in self.router.decisions if decision.id == id]
+        outcome = Outcome(run, number, told, decisions, self.served[number])
+        check(outcome)
+        return outcome
+
+    async def nothing_is_left_open(self) -> None:
+        """No connection is in use any more, and no attempt under way."""
+        async with asyncio.timeout(MOST_S):
+            while self._in_use():  # noqa: ASYNC110  # aiohttp tells nobody when a connection is given back
+                await asyncio.sleep(0.005)
+
+    def _in_use(self) -> int:
+        session = self.router.runtime._upstream._session
+        if session is None:
+            return 0
+        assert session.connector is not None
+        return len(session.connector._acquired)
+
+
+@contextlib.asynccontextmanager
+async def harness(folder: Path, *, patient: bool = False, **settings: Any) -> AsyncIterator[Harness]:
+    """Three providers, each with a key of its own, and a gateway; at the end no task and no connection is left.
+
+    The first two providers are not waited for in silence, unless it is `patient`.
+    """
+    before = asyncio.all_tasks()
+    timeouts = {} if patient else {"timeouts": _IMPATIENT}
+    patience: tuple[dict[str, Any], ...] = (timeouts, timeouts, {})
+    off = {"failure_threshold": 1_000_000, "failure_rate": 1.0, "min_requests": 1_000_000}
+    retry = {"max_wait_seconds": 0, "deadline_seconds": MOST_S - 5} | settings.pop("retry", {})
+    async with contextlib.AsyncExitStack() as stack:
+        fakes = {name: await stack.enter_async_context(FakeProvider()) for name in NAMES}
+        providers = [
+            provider(name, fakes[name], api_key_env=f"KEY_{name}".upper(), **patience[place])
+            for place, name in enumerate(NAMES)
+        ]
+        environ = {f"KEY_{name}".upper(): f"key-of-{name}" for name in NAMES}
+        router = await stack.enter_async_context(
+            gateway(folder, *providers, environ=environ, breaker=off, retry=retry, **settings)
+        )
+        yield Harness(fakes, router)
+    async with asyncio.timeout(MOST_S):
+        while left := asyncio.all_tasks() - before:
+            await asyncio.wait(left, timeout=0.05)
+
+
+def check(outcome: Outcome) -> None:
+    """All that must hold after every run, whatever happened."""
+    _keys_stay_where_they_belong(outcome)
+    _books_are_right(outcome)
+    if outcome.run.stream and outcome.told.answer.status == 200:
+        _stream_is_true(outcome)
+    else:
+        _whole_is_true(outcome)
+
+
+def _keys_stay_where_they_belong(outcome: Outcome) -> None:
+    keys = {f"key-of-{name}" for name in NAMES} | {"key-of-the-app", "org-1"}
+    for served in outcome.served:
+        everything = json.dumps([served.seen.path, dict(served.seen.headers), served.seen.body.decode()])
+        assert served.seen.headers["authorization"] == f"Bearer key-of-{served.target}"
+        assert [key for key in keys if key in everything] == [f"key-of-{served.target}"]
+    answer = outcome.told.answer.headers, outcome.told.body
+    assert not [key for key in keys if key in str(answer)]
+
+
+def _books_are_right(outcome: Outcome) -> None:
+    """One decision, whose attempts are the requests that arrived; what was served is booked."""
+    (decision,) = outcome.decisions
+    sent = [attempt for attempt in decision.attempts if attempt.outcome not in _FAILED_IN_VAIN]
+    if len(sent) > len(outcome.served):
+        # On a busy machine the time may be over before the request has arrived.
+        sent = [attempt for attempt in sent if attempt.outcome != "timed_out"]
+    arrived = [served for served in outcome.served if not served.is_unanswered_again]
+    arrived += [served for served in outcome.served if served.is_unanswered_again][: len(sent) - len(arrived)]
+    tried = [attempt.target.split("/")[0] for attempt in sent]
+    assert sorted(tried) == sorted(served.target for served in arrived), (decision.attempts, outcome.served)
+    for attempt in sent:
+        own = [s for s in outcome.served if s.target == attempt.target.split("/")[0] and not s.is_unanswered_again]
+        if attempt.outcome == "success":
+            told = {(truth.usage or {}).get("completion_tokens") for served in own for truth in served.truths}
+            assert (attempt.usage.output_tokens if attempt.usage else None) in told
+        elif attempt.outcome in _CUT:
+            assert attempt.usage is not None or attempt.guessed_usage is not None
+    winners = [attempt for attempt in sent if attempt.outcome == "success"]
+    assert len(winners) <= 1
+    if winners:
+        assert decision.answered_by == winners[0].target
+
+
+def _whole_is_true(outcome: Outcome) -> None:
+    (decision,) = outcome.decisions
+    told = outcome.told
+    if told.answer.status != 200:
+        assert decision.result == "failed"
+        assert told.json["error"]["message"]
+        return
+    assert decision.result == "answered"
+    content = told.json["choices"][0]["message"]["content"]
+    last = outcome.served[-1]
+    assert content in [truth.text for truth in last.truths if truth.has_ended]
+
+
+def _stream_is_true(outcome: Outcome) -> None:
+    (decision,) = outcome.decisions
+    text, reasons, is_error, is_done = _heard(outcome.told)
+    said = _what_can_have_been_said(outcome.served)
+    assert any(normal(whole).startswith(normal(text)) for whole, _ in said), (text, said)
+    assert is_done != is_error
+    assert (decision.result == "answered") == is_done
+    if is_done:
+        assert reasons
+    if is_done or reasons:
+        ends = {normal(end) for _, whole_ends in said for end in whole_ends}
+        assert normal(text) in ends, (text, ends)
+
+
+def _heard(told: Told) -> tuple[str, list[str], bool, bool]:
+    """The client's own reading: text, finish reasons, whether an error was told, whether `[DONE]` came."""
+    text, ids = "", set()
+    reasons: list[str] = []
+    *events, last = events_of(told.body)
+    for event in [*events, *([] if last == b"[DONE]" else [last])]:
+        chunk = json.loads(event)
+        if "error" in chunk:
+            assert event is last
+            return text, reasons, True, False
+        ids.add(chunk["id"])
+        for choice in chunk["choices"]:
+            text += choice["delta"].get("content") or ""
+            reasons += [choice["finish_reason"]] if choice["finish_reason"] else []
+    assert len(ids) == 1
+    return text, reasons, False, last == b"[DONE]"
+
+
+def _what_can_have_been_said(served: Sequence[Served]) -> list[tuple[str, list[str]]]:
+    """Every text that targets told, alone or as the rest of what was told before, with the places of its real end.
+
+    What a target is said to go on with must itself have been told.
+    """
+    reachable: list[tuple[str, list[str]]] = [("", [])]
+    for one in served:
+        if not any(normal(text).startswith(normal(one.said)) for text, _ in reachable):
+            continue
+        for truth in one.truths:
+            text = joined(one.said, truth.text)
+            reachable.append((text, [joined(one.said, end) for end in truth.ends]))
+    return reachable
+
+
+def joined(said: str, rest: str) -> str:
+    """A text and what goes on with it, of which the words that both have are told once."""
+    if not said:
+        return rest
+    for length in range(min(len(said), len(rest)), 0, -1):
+        if said.endswith(rest[:length]):
+            return said + rest[length:]
+    return f"{said}{rest}"
+
+
+def normal(text: str) -> str:
+    """Without white space, of which the seam may cut some."""
+    return "".join(text.split())

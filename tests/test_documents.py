@@ -88,8 +88,3 @@ def test_settings_that_are_shown_are_right(tmp_path: Path) -> None:
         file = tmp_path / f"{number}.yaml"
         file.write_text(yaml.safe_dump(whole))
         assert load_settings(file, BRANDS).providers, name
-
-
-def test_every_brand_is_named_with_its_key() -> None:
-    table = text_of(ROOT / "docs" / "providers.md")
-    assert [brand.name for brand in BRANDS.values() if brand.name != "echo" and f"`{brand.name}`" not in table] == []

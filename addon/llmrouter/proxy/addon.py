@@ -22,6 +22,7 @@ from llmrouter.proxy import admission, fail_open, flows, local_pages, tunnels
 from llmrouter.proxy.acceleration import Acceleration
 from llmrouter.proxy.access import Access
 from llmrouter.proxy.certificate_authority import CaError
+from llmrouter.proxy.client_connections import ClientConnections
 from llmrouter.proxy.commands import RouterCommands
 from llmrouter.proxy.ending import Ending, close_clients, ending_of_mitmproxy
 from llmrouter.proxy.exchange import Exchange, StreamBody
@@ -37,7 +38,7 @@ from llmrouter.proxy.streaming import Edge
 from llmrouter.proxy.untrusting_clients import UntrustingClients
 from llmrouter.settings.loader import SettingsError
 from llmrouter.settings.location import find_config
-from llmrouter.settings.operating import AccessSettings
+from llmrouter.settings.operating import AccessSettings, ClientSettings
 from llmrouter.tasks import spawn
 
 logger = logging.getLogger(__name__)
@@ -63,11 +64,15 @@ class LLMRouter:
             Inspection(lambda: self._runtime),
             UntrustingClients(),
             Acceleration(),
+            ClientConnections(self._client_settings, lambda: (one.client_id for one in self._exchanges.values())),
         ]
 
     @property
     def _hosts(self) -> tuple[str, ...]:
         return self._runtime.settings.intercept if self._runtime else ()
+
+    def _client_settings(self) -> ClientSettings:
+        return self._runtime.settings.clients if self._runtime else ClientSettings()
 
     # Start and end
 

@@ -8,11 +8,11 @@ from h11._readers import ContentLengthReader
 from mitmproxy import version
 from mitmproxy.proxy import events
 from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
-from mitmproxy.proxy.layers.http._http1 import Http1Connection, Http1Server
 
+from llmrouter.proxy.bounded_http1 import BoundedHttp1Server
 from llmrouter.proxy.dispatch import KNOWN_VERSIONS
 
-_READ_BODY = Http1Connection.read_body
+_READ_BODY = BoundedHttp1Server.read_body
 _IS_KNOWN = version.VERSION in KNOWN_VERSIONS and hasattr(ContentLengthReader(0), "_remaining")
 
 
@@ -23,7 +23,7 @@ def stream_of_piece(layer: HttpLayer, event: events.DataReceived) -> HttpStream 
     came before and still wait to be read.
     """
     connection = layer.connections.get(event.connection)
-    if not _IS_KNOWN or type(connection) is not Http1Server or connection._paused or connection.buf:
+    if not _IS_KNOWN or type(connection) is not BoundedHttp1Server or connection._paused or connection.buf:
         return None
     if getattr(connection.state, "__func__", None) is not _READ_BODY:
         return None
@@ -31,4 +31,5 @@ def stream_of_piece(layer: HttpLayer, event: events.DataReceived) -> HttpStream 
     if stream is None or type(reader) is not ContentLengthReader or len(event.data) >= reader._remaining:
         return None
     reader._remaining -= len(event.data)
+    connection.received += len(event.data)
     return stream

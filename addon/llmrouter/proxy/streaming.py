@@ -33,6 +33,7 @@ from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.utils import human
 
 from llmrouter.errors import RequestTooLarge, ShuttingDown
+from llmrouter.proxy.bounded_http1 import BoundedHttp1Server, may_be_made
 from llmrouter.proxy.collecting import stream_of_piece
 from llmrouter.proxy.exchange import Exchange, StreamBody
 from llmrouter.proxy.flows import error_response, last_response
@@ -241,7 +242,9 @@ class RoutedHttpLayer(HttpLayer):
         self._edge = edge
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Brings the pieces of a body to their stream by a shorter way."""
+        """Brings the pieces of a body to their stream by a shorter way; and puts our HTTP/1 in mitmproxy's place."""
+        if type(event) is events.Start and may_be_made(self.context):
+            self.connections.setdefault(self.context.client, BoundedHttp1Server(self.context.fork()))
         if type(event) is events.DataReceived and (stream := stream_of_piece(self, event)) is not None:
             yield from self.event_to_child(stream, RequestData(stream.stream_id, event.data))
             return

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from llmrouter.calls import Need
 from llmrouter.settings.caching import CacheSettings, CacheWhen
-from llmrouter.settings.operating import AccessSettings, OverloadSettings, ShutdownSettings
+from llmrouter.settings.operating import AccessSettings, ClientSettings, OverloadSettings, ShutdownSettings
 from llmrouter.settings.policies import PoliciesSettings
 from llmrouter.settings.storage import StorageSettings
 from llmrouter.settings.telemetry import TelemetrySettings
@@ -318,6 +318,8 @@ class Settings(Frozen):
     """The largest request body that is read, in MiB."""
     access: AccessSettings = AccessSettings()
     """Who may use the router."""
+    clients: ClientSettings = ClientSettings()
+    """What clients may do to connections."""
     overload: OverloadSettings = OverloadSettings()
     """How much is taken on at the same time."""
     shutdown: ShutdownSettings = ShutdownSettings()

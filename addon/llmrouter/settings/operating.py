@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from llmrouter.settings.values import Flag, Frozen, PositiveInt, Wait
+from llmrouter.settings.values import Flag, Frozen, PositiveInt, Seconds, Wait
 
 type KeyHash = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 """What is kept of an access key. Keys are random and long, so that one round of SHA-256 is enough."""
@@ -48,3 +48,14 @@ class AccessSettings(Frozen):
         if self.keys and self.open:
             raise ValueError("`open: true` lets everybody in without a key; leave out either `keys` or `open`")
         return self
+
+
+class ClientSettings(Frozen):
+    """What clients may do to connections."""
+
+    request_seconds: Seconds = 30
+    """How long a request may take to come; for each `min_bytes_per_second` that came of it, a second longer."""
+    min_bytes_per_second: PositiveInt = 500
+    """How slowly a long request may come, on average."""
+    max_connections: PositiveInt = 5000
+    """How many connections clients may have; beyond that the ones that are idle the longest are closed."""

@@ -25,7 +25,7 @@ from tests.gateways import GatewayUnderTest, Told, gateway, provider
 NAMES = ("one", "two", "three")
 WORDS = 3
 MOST_S = 20.0
-_IMPATIENT = {"first_byte": 0.3, "idle": 0.3}
+_IMPATIENT = {"first_byte": 0.15, "idle": 0.15}
 _FAILED_IN_VAIN = ("unreachable", "not_translatable")
 _CUT = ("broken_stream", "out_of_time", "client_gone")
 
@@ -232,20 +232,19 @@ def _books_are_right(outcome: Outcome) -> None:
     """One decision, whose attempts are the requests that arrived; what was served is booked."""
     (decision,) = outcome.decisions
     sent = [attempt for attempt in decision.attempts if attempt.outcome not in _FAILED_IN_VAIN]
-    if len(sent) > len(outcome.served):
+    for name in NAMES:
+        attempts = [attempt for attempt in sent if attempt.target.startswith(f"{name}/")]
+        served = [one for one in outcome.served if one.target == name]
+        again = sum(one.is_unanswered_again for one in served)
         # On a busy machine the time may be over before the request has arrived.
-        sent = [attempt for attempt in sent if attempt.outcome != "timed_out"]
-    arrived = [served for served in outcome.served if not served.is_unanswered_again]
-    arrived += [served for served in outcome.served if served.is_unanswered_again][: len(sent) - len(arrived)]
-    tried = [attempt.target.split("/")[0] for attempt in sent]
-    assert sorted(tried) == sorted(served.target for served in arrived), (decision.attempts, outcome.served)
-    for attempt in sent:
-        own = [s for s in outcome.served if s.target == attempt.target.split("/")[0] and not s.is_unanswered_again]
-        if attempt.outcome == "success":
-            told = {(truth.usage or {}).get("completion_tokens") for served in own for truth in served.truths}
-            assert (attempt.usage.output_tokens if attempt.usage else None) in told
-        elif attempt.outcome in _CUT:
-            assert attempt.usage is not None or attempt.guessed_usage is not None
+        late = sum(attempt.outcome == "timed_out" for attempt in attempts)
+        assert len(served) - again <= len(attempts) <= len(served) + late, (attempts, served)
+        told = [truth.output_tokens for one in served for truth in one.truths]
+        for attempt in attempts:
+            if attempt.outcome == "success":
+                assert (attempt.usage.output_tokens if attempt.usage else None) in told, (attempt, served)
+            elif attempt.outcome in _CUT:
+                assert attempt.usage is not None or attempt.guessed_usage is not None
     winners = [attempt for attempt in sent if attempt.outcome == "success"]
     assert len(winners) <= 1
     if winners:
@@ -260,9 +259,9 @@ def _whole_is_true(outcome: Outcome) -> None:
         assert told.json["error"]["message"]
         return
     assert decision.result == "answered"
-    content = told.json["choices"][0]["message"]["content"]
+    content = told.json["choices"][0]["message"]["content"] or ""
     last = outcome.served[-1]
-    assert content in [truth.text for truth in last.truths if truth.has_ended]
+    assert content in [truth.text for truth in last.truths if truth.has_ended], (content, last)
 
 
 def _stream_is_true(outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.soak.cache_soak import BACKENDS, Soak
+from scripts.soaking.cache_soak import BACKENDS, Soak
 
 
 def main() -> None:

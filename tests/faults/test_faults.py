@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import Run, harness, words_of
+from tests.faults.harness import Run, harness
+from tests.faults.scripted import words_of
 from tests.faults.wires import FAULTS, STALLS
 
 

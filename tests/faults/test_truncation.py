@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import Outcome, Run, harness, words_of
+from tests.faults.harness import Outcome, Run, harness
+from tests.faults.scripted import words_of
 from tests.faults.wires import Ending, Fault, Framing, Wire, stream_events, whole_reply
 
 _NUMBER = 1

@@ -4,9 +4,12 @@ It is lenient where the bytes are: the router may hear less, and never more.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,12 @@ class Truth:
     @property
     def has_ended(self) -> bool:
         return bool(self.ends)
+
+    @property
+    def output_tokens(self) -> int | None:
+        """What was told of the answer's tokens; half a usage tells nothing."""
+        usage = self.usage or {}
+        return usage.get("completion_tokens") if "prompt_tokens" in usage else None
 
 
 @dataclass(slots=True)
@@ -54,7 +63,7 @@ class _Reading:
 
 def truths_of(wire: bytes, *, is_stream: bool) -> list[Truth]:
     """What a reply can be taken to say, by its framing and without it."""
-    _, _, body = wire.partition(b"\r\n\r\n")
+    body = _END_OF_HEAD.split(wire, maxsplit=1)[-1]
     bodies = {body, _without_chunks(body)}
     return [(_stream if is_stream else _whole)(one) for one in bodies]
 

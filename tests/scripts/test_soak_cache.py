@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.soak.cache_soak import BACKENDS, Soak
+from scripts.soaking.cache_soak import BACKENDS, Soak
 
 
 @pytest.fixture(autouse=True)

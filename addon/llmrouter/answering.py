@@ -11,6 +11,7 @@ from typing import Protocol
 from llmrouter.call_record import Answer, CallRecord
 from llmrouter.continuing import Continuation, SaidSoFar, continuing_call, may_continue, sum_of, takes_beginning
 from llmrouter.errors import AttemptFailed, Outcome, RouterError, StreamBroken
+from llmrouter.hedging import Race, Try, is_hosted
 from llmrouter.passed_text import PassedText
 from llmrouter.replies import Chunk, Reply, Usage
 from llmrouter.routing.claims import Claim
@@ -19,7 +20,7 @@ from llmrouter.routing.estimates import Expectation
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.quotas import Ask, QuotaBook
-from llmrouter.settings.model import RetrySettings
+from llmrouter.settings.model import HedgeSettings, RetrySettings
 from llmrouter.settling import Settling
 from llmrouter.targets import Target
 from llmrouter.transports import Attempt, Transport
@@ -36,6 +37,7 @@ class Providers:
     health: HealthBook
     quotas: QuotaBook
     transports: Mapping[str, Transport]
+    hedge: HedgeSettings | None = None
 
 
 class Listener(Protocol):
@@ -100,14 +102,20 @@ class Answering:
         self._router = providers.router
         self._retry = providers.retry
         self._transports = providers.transports
+        self._quotas = providers.quotas
+        self._hedge = None if is_hosted(self.call) else providers.hedge
         self._said = SaidSoFar() if may_continue(self.call) else None
         self._parts: list[_Part] = []
         self._began, self._wall = record.started, record.decision.at
         self._expectation = self._router.estimates.expect(self.call, self._began)
         # Without this object in it, which holds the claim: what is in no cycle is freed at once, with its prompt.
-        ask = partial(_ask, self._router, self._expectation, self._wall)
-        self._claim = Claim(providers.quotas, ask, self._wall - self._began)
-        self._settling = Settling(record, self._router, self._health, self._claim, self._expectation)
+        self._ask = partial(_ask, self._router, self._expectation, self._wall)
+        self._claim, self._settling = self._new_claim()
+
+    def _new_claim(self) -> tuple[Claim, Settling]:
+        """For one attempt at a time."""
+        claim = Claim(self._quotas, self._ask, self._wall - self._began)
+        return claim, Settling(self.record, self._router, self._health, claim, self._expectation)
 
     async def answer(self) -> Answer:
         """The answer from the first target that can; raises `RouterError`."""
@@ -122,35 +130,91 @@ class Answering:
         deadline = self._began + self._retry.deadline_seconds
         course = Course(self.call, plan, self._health, self._retry, deadline, self._claim)
         if not self.call.stream:
-            return await self._first_of(course, lambda attempt: self._complete(attempt, deadline))
-        part = await self._first_of(course, self._open)
+            return self._whole(*await self._first_of(course, self._complete))
+        _, part = await self._first_of(course, self._open)
         answer = self._answer(part.attempt)
         answer.chunks = self._chunks(course, part)
         return answer
 
-    async def _first_of[T](self, course: Course, try_at: Callable[[Attempt], Awaitable[T]]) -> T:
-        """What the first attempt that works comes to; raises `RouterError` where none is left."""
+    async def _first_of[T: (Reply, _Part)](
+        self, course: Course, ask: Callable[[Attempt], Awaitable[T]]
+    ) -> tuple[Attempt, T]:
+        """The first attempt that works, and what it got; raises `RouterError` where none is left."""
         while (step := course.next(self._now())) is not None:
             if step.wait_s:
                 await self._wait(step)
                 course.waited(step.target)
                 continue
-            attempt = self._begin(step.target, course.deadline)
+            self._trying = self._begin(step.target, course.deadline, self._claim)
             try:
-                return await try_at(attempt)
+                result = await (ask(self._trying) if self._hedge is None else self._raced(course, ask, self._hedge))
             except AttemptFailed as failure:
-                self._settling.ended(attempt, failure)
-                course.failed(attempt.target, failure)
+                self._failed(course, Try(self._trying, self._claim, self._settling), failure)
             except asyncio.CancelledError:
-                self._settling.ended(attempt, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
+                self._settling.ended(self._trying, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
                 raise
             except Exception:
                 # A defect of ours that this provider's answer brought to light: another one may not.
-                logger.exception("an attempt at %s failed unexpectedly", attempt.target.key)
+                logger.exception("an attempt at %s failed unexpectedly", self._trying.target.key)
                 unread = AttemptFailed(Outcome.BAD_REPLY, "the router could not make sense of the reply")
-                self._settling.ended(attempt, unread)
-                course.failed(attempt.target, unread)
+                self._failed(course, Try(self._trying, self._claim, self._settling), unread)
+            else:
+                self._settling.note_content(self._trying)
+                if self._hedge is not None:
+                    self._note_how_soon(self._trying)
+                return self._trying, result
         raise course.error(self._now())
+
+    @staticmethod
+    def _failed(course: Course, one: Try, failure: AttemptFailed) -> None:
+        one.settling.ended(one.attempt, failure)
+        course.failed(one.attempt.target, failure)
+
+    # Hedging
+
+    async def _raced[T: (Reply, _Part)](
+        self, course: Course, ask: Callable[[Attempt], Awaitable[T]], hedge: HedgeSettings
+    ) -> T:
+        """What the attempt gets, or the next target, if the first one is late and another may be asked beside it."""
+        first, book = self._trying, self._health.hedges
+        if not course.failures and not self._parts:
+            book.note_call()
+        late_s = book.late_after_s(first.target.key, hedge.share, is_stream=self.call.stream)
+        if late_s is None or self._parts:
+            return await ask(first)
+        own = Try(first, self._claim, self._settling)
+        race = Race(own, ask, partial(self._failed, course), self._lost)
+        try:
+            return await race.run(late_s, lambda: self._second(course, first.target, hedge))
+        finally:
+            leader = race.leader
+            self._trying, self._claim, self._settling = leader.attempt, leader.claim, leader.settling
+            course.claim = leader.claim
+
+    def _second(self, course: Course, first: Target, hedge: HedgeSettings) -> Try | None:
+        now, book = self._now(), self._health.hedges
+        if not book.has_room(hedge.max_share):
+            return None
+        if (target := course.beside(first, now, may_cost_more=hedge.paid)) is None:
+            return None
+        book.note_hedged()
+        claim, settling = self._new_claim()
+        return Try(self._begin(target, course.deadline, claim), claim, settling)
+
+    async def _lost(self, one: Try, result: "Reply | _Part | None", why: AttemptFailed) -> None:
+        """Closes and books an attempt that nobody waits for any more."""
+        usage = None if result is None else result.usage
+        if isinstance(result, _Part):
+            await result.source.aclose()
+            usage = result.passed.usage
+        one.settling.ended(one.attempt, why, usage)
+        one.claim.leave_line()
+
+    def _note_how_soon(self, attempt: Attempt) -> None:
+        if attempt.first_content_s is not None:
+            self._health.hedges.note_content(attempt.target.key, attempt.first_content_s, is_stream=self.call.stream)
+
+    # Attempts
 
     async def _wait(self, step: Step) -> None:
         woken = asyncio.Event()
@@ -159,22 +223,23 @@ class Answering:
             async with asyncio.timeout(step.wait_s):
                 await woken.wait()
 
-    def _begin(self, target: Target, deadline: float) -> Attempt:
+    def _begin(self, target: Target, deadline: float, claim: Claim) -> Attempt:
         now = self._now()
-        self._claim.take(target, now)
+        claim.take(target, now)
         patience_s = target.timeouts.until_content(is_stream=self.call.stream)
         unsupported = self._health.unsupported(target, now)
         attempt = Attempt(target, now, min(now + patience_s, deadline), deadline, unsupported)
         self._health.under_way.begin(target.key, attempt)
         return attempt
 
-    async def _complete(self, attempt: Attempt, deadline: float) -> Answer:
+    async def _complete(self, attempt: Attempt) -> Reply:
         try:
-            async with asyncio.timeout(deadline - attempt.started):
-                reply = await self._transport(attempt).complete(self.call, attempt)
+            async with asyncio.timeout(attempt.deadline - attempt.started):
+                return await self._transport(attempt).complete(self.call, attempt)
         except TimeoutError:
             raise AttemptFailed(Outcome.TIMED_OUT, "the call's deadline came before the whole answer") from None
-        self._settling.note_content(attempt)
+
+    def _whole(self, attempt: Attempt, reply: Reply) -> Answer:
         self._settling.ended(attempt, None, reply.usage)
         self.record.account(attempt.target.key, reply.usage)
         self._settling.learn(attempt.target, reply.usage)
@@ -199,7 +264,6 @@ class Answering:
             async for chunks in source:
                 part.held += part.take(chunks)
                 if any(chunk.is_content for chunk in part.held):
-                    self._settling.note_content(attempt)
                     return part
         except BaseException:
             await source.aclose()
@@ -271,7 +335,7 @@ class Answering:
         if said is not None and said.is_plain and outcome is Outcome.BROKEN_STREAM and self._retry.continue_streams:
             course.failed(part.attempt.target, broken)
             try:
-                following = await self._first_of(course, self._open)
+                _, following = await self._first_of(course, self._open)
             except RouterError:
                 logger.info("no target goes on with the stream of call %s", self.call.id)
             else:

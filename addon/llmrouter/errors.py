@@ -247,6 +247,7 @@ class Outcome(StrEnum):
     BROKEN_STREAM = "broken_stream"  # after content was sent
     OUT_OF_TIME = "out_of_time"  # the call's deadline came after content was sent
     CLIENT_GONE = "client_gone"
+    HEDGED_OFF = "hedged_off"  # another target, asked beside this one, began to answer first
 
 
 @dataclass(slots=True)

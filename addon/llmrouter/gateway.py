@@ -15,7 +15,7 @@ from llmrouter.errors import InternalError, NotCached, RouterError
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.plan import Router
 from llmrouter.routing.quotas import QuotaBook
-from llmrouter.settings.model import RetrySettings
+from llmrouter.settings.model import HedgeSettings, RetrySettings
 from llmrouter.settings.operating import OverloadSettings
 from llmrouter.telemetry.decisions import Observer
 from llmrouter.transports import Transport
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Gateway:
-    """Answers calls; `router`, `retry` and `cache` are exchanged when the settings change.
+    """Answers calls; `router`, `retry`, `hedge` and `cache` are exchanged when the settings change.
 
     Calls under way keep theirs.
     """
@@ -38,6 +38,7 @@ class Gateway:
     observers: Sequence[Observer] = field(default_factory=list)
     quotas: QuotaBook = field(default_factory=QuotaBook)
     cache: Cache | None = None
+    hedge: HedgeSettings | None = None
     capacity: Capacity = field(default_factory=lambda: Capacity(OverloadSettings()))
 
     async def answer(self, call: Call, *, may_pass: bool = False) -> Answer:
@@ -62,7 +63,7 @@ class Gateway:
 
     async def _answer(self, record: CallRecord) -> Answer:
         call = record.call
-        providers = Providers(self.router, self.retry, self.health, self.quotas, self.transports)
+        providers = Providers(self.router, self.retry, self.health, self.quotas, self.transports, self.hedge)
         if (cache := self.cache) is not None:
             route = self.router.catalogue.candidates(call.model).route
             if (admission := cache.admit(call, route)) is not None:

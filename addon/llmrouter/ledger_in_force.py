@@ -24,7 +24,7 @@ _DAY_S = 86_400.0
 _KEY_CHARACTERS = 16
 # Clients choose the names, and no model is called so: as in the catalog.
 _LONGEST_NAME = 256
-_NO_FAILURE = frozenset({Outcome.SUCCESS, Outcome.CLIENT_GONE})
+_NO_FAILURE = frozenset({Outcome.SUCCESS, Outcome.CLIENT_GONE, Outcome.HEDGED_OFF})
 _ASKED = ("prompt", "messages", "input")
 _NOBODY = Caller()
 

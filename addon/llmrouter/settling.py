@@ -15,9 +15,11 @@ from llmrouter.transports import Attempt
 
 # A value of `extra_headers` may be a key; shorter ones are words such as an app's name.
 _SHORTEST_SECRET = 12
-# What is paid for, whether its usage is known or not; and what of it nobody waits for any more.
-_PAID_FOR = frozenset({Outcome.SUCCESS, Outcome.BROKEN_STREAM, Outcome.OUT_OF_TIME, Outcome.CLIENT_GONE})
-_CUT_OFF = frozenset({Outcome.BROKEN_STREAM, Outcome.OUT_OF_TIME, Outcome.CLIENT_GONE})
+# What nobody waits for any more; and what is paid for, whether its usage is known or not.
+_PAID_FOR = frozenset(
+    {Outcome.SUCCESS, Outcome.BROKEN_STREAM, Outcome.OUT_OF_TIME, Outcome.CLIENT_GONE, Outcome.HEDGED_OFF}
+)
+_CUT_OFF = frozenset({Outcome.BROKEN_STREAM, Outcome.OUT_OF_TIME, Outcome.CLIENT_GONE, Outcome.HEDGED_OFF})
 _TOLD = "told by the provider"
 
 

@@ -18,7 +18,7 @@ FIGURES = "llmrouter"
 _HIT, _FAILOVER, _ERROR = ":floppy_disk:", ":twisted_rightwards_arrows:", ":x:"
 _OURS = frozenset({"", _HIT, _FAILOVER, _ERROR})
 _BETWEEN, _MOST_COMMENTS = " | ", 5
-_NO_FAILURES = (Outcome.SUCCESS, Outcome.NOT_TRANSLATABLE, Outcome.CLIENT_GONE)
+_NO_FAILURES = (Outcome.SUCCESS, Outcome.NOT_TRANSLATABLE, Outcome.CLIENT_GONE, Outcome.HEDGED_OFF)
 _WITHOUT_PROVIDER = {CacheUse.HIT: "from the cache", CacheUse.SHARED: "shared with an identical request"}
 
 

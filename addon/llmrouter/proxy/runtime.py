@@ -109,6 +109,7 @@ class Runtime:
             },
             clock=self._clock,
             quotas=self._quotas,
+            hedge=self.settings.hedge,
             capacity=Capacity(self.settings.overload),
             cache=renewed(None, self.settings.cache, environ, Path.cwd(), self._clock),
         )
@@ -272,7 +273,7 @@ class Runtime:
             settings, catalogue, self._health, self._prices, self._estimates, self._custom.policies
         )
         self._price_refresh.take(self._prices)
-        self.gateway.retry = settings.retry
+        self.gateway.retry, self.gateway.hedge = settings.retry, settings.hedge
         self.gateway.capacity.limits = settings.overload
         self._renew_cache(settings)
         if log_changed or self._own_sinks.sinks:

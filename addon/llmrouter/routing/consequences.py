@@ -68,5 +68,6 @@ CONSEQUENCES: Mapping[Outcome, Consequence] = MappingProxyType(
         Outcome.BROKEN_STREAM: Consequence(Verdict.FAILURE, Next.NOBODY),
         Outcome.OUT_OF_TIME: Consequence(Verdict.NOTHING, Next.NOBODY),
         Outcome.CLIENT_GONE: Consequence(Verdict.NOTHING, Next.NOBODY),
+        Outcome.HEDGED_OFF: Consequence(Verdict.NOTHING, Next.NOBODY),
     }
 )

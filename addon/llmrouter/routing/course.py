@@ -83,6 +83,21 @@ class Course:
             self._resting.append(target)
         return self._wait_for_soonest(now) or self._last_resort(now)
 
+    def beside(self, first: Target, now: float, *, may_cost_more: bool) -> Target | None:
+        """Another target that can be asked at once, while the first one is waited for; it is not asked again then."""
+        if self._spent() + 2 > self.retry.max_attempts or now >= self.deadline:
+            return None
+        known = self._candidates.get(first.key)
+        for target in self._queue:
+            other = self._candidates.get(target.key)
+            is_dearer = known is None or other is None or _or_worst(other.expected_usd) > _or_worst(known.expected_usd)
+            if self._is_too_small(target) or (is_dearer and not may_cost_more) or not self._has_room(target, now):
+                continue
+            if self.health.breaker(target).try_acquire(now):
+                self._queue.remove(target)
+                return target
+        return None
+
     def waited(self, target: Target) -> None:
         """The wait for a target is over: it is the next to be looked at."""
         self._resting = [other for other in self._resting if other is not target]

@@ -9,6 +9,7 @@ from typing import Any
 from llmrouter.errors import Outcome
 from llmrouter.routing.breaker import Breaker
 from llmrouter.routing.consequences import CONSEQUENCES, Consequence, Rest, Verdict
+from llmrouter.routing.hedges import HedgeBook
 from llmrouter.routing.under_way import UnderWay
 from llmrouter.routing.vitals import UNKNOWN, Answered, Figures, Vitals
 from llmrouter.targets import Target
@@ -22,7 +23,7 @@ _LONGEST_REST_S = 600.0
 _LONGEST_HEADROOM_REST_S = 60.0
 # Models learn new members, and a provider may have erred: what was refused is tried again after a day.
 _REFUSAL_LASTS_S = 24 * 3600.0
-_TELLS_NOTHING = frozenset({Outcome.CLIENT_GONE, Outcome.NOT_TRANSLATABLE})
+_TELLS_NOTHING = frozenset({Outcome.CLIENT_GONE, Outcome.HEDGED_OFF, Outcome.NOT_TRANSLATABLE})
 _LONGEST_MEMBER, _MOST_MEMBERS = 100, 64
 
 
@@ -62,6 +63,7 @@ class HealthBook:
     """The memory of all targets by key, and of providers by name; and which attempts are under way."""
 
     under_way: UnderWay = field(default_factory=UnderWay)
+    hedges: HedgeBook = field(default_factory=HedgeBook)
     _targets: dict[str, Condition] = field(default_factory=dict)
     _providers: dict[str, Resting] = field(default_factory=dict)
     _current: dict[str, Target] = field(default_factory=dict)

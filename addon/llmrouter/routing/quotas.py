@@ -46,6 +46,7 @@ _UNKNOWN_USE = frozenset(
         Outcome.BAD_REPLY,
         Outcome.BROKEN_STREAM,
         Outcome.CLIENT_GONE,
+        Outcome.HEDGED_OFF,
     }
 )
 

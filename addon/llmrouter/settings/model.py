@@ -247,6 +247,26 @@ class RetrySettings(Frozen):
     """Whether the next target goes on with a stream of plain text that breaks off after its client got some of it."""
 
 
+class HedgeSettings(Frozen):
+    """When a call's next target is asked, too, because the first one is late; the first content wins.
+
+    What the other one has done by then is paid for, so that this trades money for speed. It needs 20 answers of a
+    target before it begins.
+    """
+
+    after: Literal["p90", "p95", "p99"] = "p95"
+    """Later than this share of the target's own answers is late."""
+    max_share: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.05
+    """At most this share of the calls is hedged."""
+    paid: Flag = False
+    """Whether the other target may be one that is expected to cost more than the first."""
+
+    @property
+    def share(self) -> float:
+        """`after` as a share from 0 to 1."""
+        return int(self.after.removeprefix("p")) / 100
+
+
 class HealthSettings(Frozen):
     """How targets are watched beside the calls that they answer."""
 
@@ -300,6 +320,8 @@ class Settings(Frozen):
     """The circuit breaker of every provider that does not say otherwise."""
     retry: RetrySettings = RetrySettings()
     """How long one call is kept trying."""
+    hedge: HedgeSettings | None = None
+    """Whether a second target is asked where the first is late; default: no."""
     health: HealthSettings = HealthSettings()
     """How targets are watched beside the calls that they answer."""
     cache: CacheSettings = CacheSettings()

@@ -8,7 +8,7 @@ from llmrouter.telemetry.decisions import AttemptRecord, Decision
 
 # Enough for the 95th percentile of what is usual now, and soon past what was usual before.
 _KEPT_TIMES = 200
-_NO_FAULT = frozenset({Outcome.SUCCESS, Outcome.CLIENT_GONE, Outcome.NOT_TRANSLATABLE})
+_NO_FAULT = frozenset({Outcome.SUCCESS, Outcome.CLIENT_GONE, Outcome.HEDGED_OFF, Outcome.NOT_TRANSLATABLE})
 
 
 @dataclass(slots=True)

@@ -88,6 +88,7 @@ async def test_a_thread_whose_run_was_never_kept_or_is_over_is_freed_at_start(wo
         thread_id=thread, assistant_id=assistant, poll_interval_ms=1
     )
     assert run.status == "completed"
+    await world.at_rest(thread, run.id)
     assert [claim.name for claim in await world.store.claims()] == ["response:resp_1"]
 
 

@@ -103,6 +103,11 @@ class FakeProvider:
         """Adds what is done with the next requests, one each."""
         self._script.extend(behaviours)
 
+    def drop_connections(self) -> None:
+        """Ends every connection, whatever it is used for."""
+        for writer in self._serving.values():
+            writer.transport.abort()
+
     async def wait_for_requests(self, count: int) -> None:
         """Waits until so many requests arrived."""
         async with self._arrival:

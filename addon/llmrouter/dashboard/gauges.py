@@ -38,8 +38,10 @@ def _rest_s(standing: Standing) -> float:
     return float("inf") if standing.rest_left_s is None else standing.rest_left_s
 
 
-def process_gauges(uptime_s: float, dropped: Mapping[str, int], failures: Mapping[str, int]) -> Iterable[Metric]:
-    """The router itself: its version, how long it runs, and what its sinks lost."""
+def process_gauges(
+    uptime_s: float, tasks: int, dropped: Mapping[str, int], failures: Mapping[str, int]
+) -> Iterable[Metric]:
+    """The router itself: its version, how long it runs, how much it does at once, and what its sinks lost."""
     info = GaugeMetricFamily("llmrouter_info", "The router that runs.", labels=("version",))
     info.add_metric((__version__,), 1)
     lost = CounterMetricFamily("llmrouter_sink_dropped", "Decisions that a sink was too slow for.", labels=("sink",))
@@ -47,7 +49,9 @@ def process_gauges(uptime_s: float, dropped: Mapping[str, int], failures: Mappin
     for family, counts in ((lost, dropped), (failed, failures)):
         for sink, count in counts.items():
             family.add_metric((sink,), count)
-    return info, GaugeMetricFamily("llmrouter_uptime_seconds", "How long it runs.", uptime_s), lost, failed
+    uptime = GaugeMetricFamily("llmrouter_uptime_seconds", "How long it runs.", uptime_s)
+    at_once = GaugeMetricFamily("llmrouter_tasks", "Tasks of its event loop.", tasks)
+    return info, uptime, at_once, lost, failed
 
 
 def bounds(named: Mapping[str, float]) -> Iterable[Metric]:

@@ -1,5 +1,6 @@
 """Who is told of every decision: what is always there, and what the settings ask for."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -107,7 +108,7 @@ class Observing:
     def _collect(self) -> Iterable[Metric]:
         dropped = {one.name: one.dropped for one in self._all_sinks}
         failures = {one.name: one.failures for one in self._all_sinks}
-        yield from process_gauges(self._uptime_s(), dropped, failures)
+        yield from process_gauges(self._uptime_s(), len(asyncio.all_tasks()), dropped, failures)
         yield from bounds(self.overload())
 
     def _open_otel(self, settings: OtelSettings, most: int) -> None:

@@ -107,7 +107,7 @@ async def test_the_intercepted_host_is_read_under_our_ca_alone(router: RouterPro
 
 
 async def test_a_client_may_resume_its_session(router: RouterProcess) -> None:
-    """What a handshake costs is saved where a client can, such as Node.js's agents; the connection works all the same."""
+    """What a handshake costs is saved for clients that can, such as Node.js; the connection works all the same."""
 
     def asked(session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool | None, bytes]:
         with socket.create_connection(("127.0.0.1", router.port), timeout=10) as plain:

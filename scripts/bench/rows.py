@@ -27,7 +27,7 @@ providers:
     models: [{{id: stub, serves: [claude]}}]
 {more}
 """
-IN_REDIS = 'cache: {{backend: redis, redis_url: "redis://127.0.0.1:{port}/0"}}'
+IN_REDIS = 'cache: {{backend: redis, url: "redis://127.0.0.1:{port}/0"}}'
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Only the intercepted hosts are decrypted; everything else is carried byte for byte, both ways."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -103,6 +104,25 @@ async def test_the_intercepted_host_is_read_under_our_ca_alone(router: RouterPro
     async with httpx.AsyncClient(proxy=router.proxy_url, trust_env=False) as client:
         with pytest.raises(httpx.ConnectError, match="certificate"):
             await client.post(url, json=body)
+
+
+async def test_a_client_may_resume_its_session(router: RouterProcess) -> None:
+    """What a handshake costs is saved for clients that can, such as Node.js; the connection works all the same."""
+
+    def asked(session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool | None, bytes]:
+        with socket.create_connection(("127.0.0.1", router.port), timeout=10) as plain:
+            plain.sendall(b"CONNECT api.openai.com:443 HTTP/1.1\r\nhost: api.openai.com:443\r\n\r\n")
+            assert plain.recv(1000).startswith(b"HTTP/1.1 200 ")
+            with trust.wrap_socket(plain, server_hostname="api.openai.com", session=session) as connection:
+                connection.sendall(b"GET /v1/models HTTP/1.1\r\nhost: api.openai.com\r\n\r\n")
+                told = connection.recv(1000)
+                return connection.session, connection.session_reused, told
+
+    trust = router.tls()
+    first, is_first_resumed, _ = await asyncio.to_thread(asked, None)
+    _, is_second_resumed, told = await asyncio.to_thread(asked, first)
+    assert (is_first_resumed, is_second_resumed) == (False, True)
+    assert told.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_local_pages_are_never_forwarded(router: RouterProcess) -> None:

@@ -29,11 +29,11 @@ def length_of(framing: Framing, *, stream: bool) -> int:
 
 
 def runs(framing: Framing, *, stream: bool) -> Iterator[Run]:
-    """Every byte without another target, and every third with one, which is all that the framing can change there."""
+    """Every byte without another target, and many with one."""
     for at in range(length_of(framing, stream=stream)):
         ending = Ending.RESET if at % 5 == 4 else Ending.CLOSE
         yield Run((cut(at, framing, ending),), stream=stream, alone=True)
-        if at % 3 == 0 or framing is Framing.CHUNKED:
+        if at % (2 if framing is Framing.CHUNKED else 7) == 0:
             yield Run((cut(at, framing, ending),), stream=stream)
 
 

@@ -123,8 +123,10 @@ class LLMRouter:
             # What is there now stays: a full collection of all of mitmproxy takes a tenth of a second.
             gc.collect()
             gc.freeze()
-            # The default, 700, looks for garbage at each request, of which hardly any is found that way.
-            gc.set_threshold(4_000, 20, 20)
+            # The default, 700, looks for garbage at each request, of which hardly any is found that way. The oldest is
+            # looked for at every second turn: connections outlive the turns before, and each one's TLS holds 30 KB
+            # that Python does not count.
+            gc.set_threshold(4_000, 20, 1)
 
     async def done(self) -> None:
         """Ends what is under way still, closes connections, and writes down what is to last."""

@@ -28,7 +28,6 @@ from scripts.bench.measuring import Result, Side, compare, way_to
 from scripts.bench.processes import Program
 from scripts.bench.rows import CONFIG, IN_REDIS, ROWS, Row
 
-
 _SECOND_LOOKS = 4
 
 

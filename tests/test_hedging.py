@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.provider import Answer, Behaviour, FakeProvider, Stall, Status, StreamSteps, sse_chunk
+from llmrouter.proxy.call_notes import comment_on
+from tests.fakes.behaviours import Exchange
+from tests.fakes.provider import CUT, Answer, Behaviour, FakeProvider, Stall, Status, StreamSteps, sse_chunk
 from tests.gateways import GatewayUnderTest, gateway, provider
 
 FREE, DEAR = {"input": 0, "output": 0}, {"input": 1, "output": 1}
@@ -22,6 +24,7 @@ async def race(
     *behaviours: Behaviour,
     hedge: dict[str, Any] | None = None,
     prices: tuple[dict[str, int], ...] = (FREE, FREE, FREE),
+    retry: dict[str, Any] | None = None,
     **settings: Any,
 ) -> AsyncIterator[tuple[GatewayUnderTest, list[FakeProvider]]]:
     """Targets that do this with their first request; the first one has always answered within a millisecond so far."""
@@ -32,12 +35,20 @@ async def race(
             for name, fake, price in zip(NAMES, fakes, prices, strict=False)
         ]
         wanted = {"max_share": 0.5} if hedge is None else hedge
-        router = await stack.enter_async_context(gateway(folder, *providers, hedge=wanted or None))
+        router = await stack.enter_async_context(gateway(folder, *providers, hedge=wanted or None, retry=retry or {}))
         book = router.runtime.gateway.health.hedges
         for number in range(100):
             book.note_content("one/m", 0.001, is_stream=number % 2 == 0)
             book.note_call()
         yield router, fakes
+
+
+class StalledFailure(Stall):
+    """Silence, and a 503 when it is resumed."""
+
+    async def perform(self, exchange: Exchange) -> None:
+        await self.halt()
+        await Status(503).perform(exchange)
 
 
 def by(router_told: Any) -> str:
@@ -156,3 +167,69 @@ async def test_without_the_setting_nobody_is_asked_twice(tmp_path: Path) -> None
         stall.resume.set()
         assert by(await asking) == "one"
         assert fakes[1].requests == []
+
+
+async def test_who_lost_goes_on_with_what_the_winner_broke_off(tmp_path: Path) -> None:
+    broken = StreamSteps([sse_chunk("hello"), sse_chunk(" and"), CUT])
+    async with race(tmp_path, Stall(), broken, hedge={"max_share": 0.5}) as (router, fakes):
+        fakes[0].default = Answer("and more")
+        told = await router.ask(stream=True)
+        assert (told.text, told.is_done) == ("hello and more", True)
+        assert router.outcomes == [("one", "hedged_off"), ("two", "broken_stream"), ("one", "success")]
+
+
+async def test_who_has_failed_is_not_booked_again_when_the_client_leaves(tmp_path: Path) -> None:
+    late, other = StalledFailure(), Stall()
+    async with race(tmp_path, late, other) as (router, _):
+        asking = asyncio.create_task(router.ask())
+        await other.reached.wait()
+        late.resume.set()
+        while router.runtime.gateway.health.under_way.at("one/m"):  # noqa: ASYNC110 - the book tells nobody
+            await asyncio.sleep(0.001)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert router.outcomes == [("one", "server_error"), ("two", "client_gone")]
+
+
+async def test_two_paid_targets_race_and_both_are_paid(tmp_path: Path) -> None:
+    async with race(tmp_path, Stall(), GOOD, prices=({"input": 1, "output": 1}, {"input": 2, "output": 2})) as (
+        router,
+        _,
+    ):
+        assert by(await router.ask()) == "two"
+        decision = router.decisions[-1]
+        assert [attempt.is_unpriced for attempt in decision.attempts] == [True, False]
+        # Nobody knows what the loser used: the call's cost is not told as if that were nothing.
+        assert decision.cost_usd is None
+        assert decision.known_cost_usd == decision.attempts[1].cost_usd
+
+
+async def test_the_loser_is_no_failure_in_what_is_told(tmp_path: Path) -> None:
+    async with race(tmp_path, Stall(), GOOD) as (router, _):
+        told = await router.ask()
+        assert told.answer.answer is not None
+        comment = comment_on(told.answer.answer)
+        assert "2 attempts" in comment
+        assert "failover" not in comment
+        health = router.runtime.gateway.health
+        target = router.runtime.gateway.router.catalogue.targets[0]
+        assert health.figures(target, 0.0).error_rate in (None, 0.0)
+        assert health.breaker(target).is_closed
+        (attempt, _) = router.decisions[-1].to_record()["attempts"]
+        assert (attempt["outcome"], attempt["message"]) == ("hedged_off", "another target was faster")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_neither_outlives_the_deadline(tmp_path: Path, stream: bool) -> None:
+    stalls = Stall(after_headers=stream), Stall()
+    retry = {"deadline_seconds": 0.3}
+    async with race(tmp_path, *stalls, retry=retry) as (router, fakes):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        told = await router.ask(stream=stream)
+        assert told.answer.status == 503
+        assert loop.time() - began < 3
+        await asyncio.gather(*(stall.client_left.wait() for stall in stalls))
+        assert sorted(router.outcomes) == [("one", "timed_out"), ("two", "timed_out")]
+        assert [len(fake.requests) for fake in fakes] == [1, 1]

@@ -6,12 +6,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 from llmrouter.call_record import Answer, CallRecord
 from llmrouter.continuing import Continuation, SaidSoFar, continuing_call, may_continue, sum_of, takes_beginning
 from llmrouter.errors import AttemptFailed, Outcome, RouterError, StreamBroken
-from llmrouter.hedging import Race, Try, is_hosted
+from llmrouter.hedging import Hedging, Race, Try
 from llmrouter.passed_text import PassedText
 from llmrouter.replies import Chunk, Reply, Usage
 from llmrouter.routing.claims import Claim
@@ -40,20 +39,17 @@ class Providers:
     hedge: HedgeSettings | None = None
 
 
-class Listener(Protocol):
-    """Hears the answer that the client gets, while it passes."""
+class Listener:
+    """Hears the answer that the client gets, while it passes; by itself it does nothing with it."""
 
     def passed(self, chunks: Sequence[Chunk]) -> None:
         """The next chunks of a stream."""
-        ...
 
     def ended(self, target: Target, reply: Reply | None, cost_usd: float | None) -> None:
         """The answer has come to its real end; `reply` is all of it, where it is no stream."""
-        ...
 
     def ended_otherwise(self) -> None:
         """The answer has come to its real end, but not as one target gave it: it is not to be kept."""
-        ...
 
 
 @dataclass(slots=True)
@@ -74,20 +70,7 @@ class _Part:
         return chunks if self.continuation is None else self.continuation.feed(chunks)
 
 
-class _Nobody:
-    """Hears nothing."""
-
-    def passed(self, chunks: Sequence[Chunk]) -> None:
-        """Nothing to do."""
-
-    def ended(self, target: Target, reply: Reply | None, cost_usd: float | None) -> None:
-        """Nothing to do."""
-
-    def ended_otherwise(self) -> None:
-        """Nothing to do."""
-
-
-_NOBODY = _Nobody()
+_NOBODY = Listener()
 
 
 class Answering:
@@ -103,7 +86,7 @@ class Answering:
         self._retry = providers.retry
         self._transports = providers.transports
         self._quotas = providers.quotas
-        self._hedge = None if is_hosted(self.call) else providers.hedge
+        self._hedging = Hedging.of(self.call, providers.hedge, providers.health.hedges)
         self._said = SaidSoFar() if may_continue(self.call) else None
         self._parts: list[_Part] = []
         self._began, self._wall = record.started, record.decision.at
@@ -147,72 +130,75 @@ class Answering:
                 continue
             self._trying = self._begin(step.target, course.deadline, self._claim)
             try:
-                result = await (ask(self._trying) if self._hedge is None else self._raced(course, ask, self._hedge))
-            except AttemptFailed as failure:
-                self._failed(course, Try(self._trying, self._claim, self._settling), failure)
+                # What goes on with a stream is not hedged: its client has waited for its first content.
+                is_alone = self._hedging is None or bool(self._parts)
+                result = await (ask(self._trying) if is_alone else self._raced(course, ask))
             except asyncio.CancelledError:
                 self._settling.ended(self._trying, AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"))
                 raise
-            except Exception:
-                # A defect of ours that this provider's answer brought to light: another one may not.
-                logger.exception("an attempt at %s failed unexpectedly", self._trying.target.key)
-                unread = AttemptFailed(Outcome.BAD_REPLY, "the router could not make sense of the reply")
-                self._failed(course, Try(self._trying, self._claim, self._settling), unread)
+            except Exception as error:  # noqa: BLE001 - it is logged where it is not expected
+                self._failed(course, self._try, error)
             else:
                 self._settling.note_content(self._trying)
-                if self._hedge is not None:
-                    self._note_how_soon(self._trying)
+                if self._hedging is not None and not is_alone:
+                    self._hedging.note_content(self._trying)
                 return self._trying, result
         raise course.error(self._now())
 
+    @property
+    def _try(self) -> Try:
+        return Try(self._trying, self._claim, self._settling)
+
     @staticmethod
-    def _failed(course: Course, one: Try, failure: AttemptFailed) -> None:
+    def _failed(course: Course, one: Try, error: Exception) -> None:
+        if isinstance(error, AttemptFailed):
+            failure = error
+        else:
+            # A defect of ours that this provider's answer brought to light: another one may not.
+            logger.error("an attempt at %s failed unexpectedly", one.attempt.target.key, exc_info=error)
+            failure = AttemptFailed(Outcome.BAD_REPLY, "the router could not make sense of the reply")
         one.settling.ended(one.attempt, failure)
         course.failed(one.attempt.target, failure)
 
     # Hedging
 
-    async def _raced[T: (Reply, _Part)](
-        self, course: Course, ask: Callable[[Attempt], Awaitable[T]], hedge: HedgeSettings
-    ) -> T:
+    async def _raced[T: (Reply, _Part)](self, course: Course, ask: Callable[[Attempt], Awaitable[T]]) -> T:
         """What the attempt gets, or the next target, if the first one is late and another may be asked beside it."""
-        first, book = self._trying, self._health.hedges
-        if not course.failures and not self._parts:
-            book.note_call()
-        late_s = book.late_after_s(first.target.key, hedge.share, is_stream=self.call.stream)
-        if late_s is None or self._parts:
-            return await ask(first)
-        own = Try(first, self._claim, self._settling)
-        race = Race(own, ask, partial(self._failed, course), self._lost)
+        hedging, first = self._hedging, self._trying.target
+        late_s = None if hedging is None else hedging.late_after_s(course, first)
+        if hedging is None or late_s is None:
+            return await ask(self._trying)
+
+        def second() -> Try | None:
+            if (rival := hedging.rival(course, first, self._now())) is None:
+                return None
+            claim, settling = self._new_claim()
+            return Try(self._begin(rival, course.deadline, claim), claim, settling)
+
+        race = Race(self._try, ask, partial(self._failed, course), partial(self._lost, course), self._release)
         try:
-            return await race.run(late_s, lambda: self._second(course, first.target, hedge))
+            return await race.run(late_s, second)
         finally:
             leader = race.leader
             self._trying, self._claim, self._settling = leader.attempt, leader.claim, leader.settling
             course.claim = leader.claim
 
-    def _second(self, course: Course, first: Target, hedge: HedgeSettings) -> Try | None:
-        now, book = self._now(), self._health.hedges
-        if not book.has_room(hedge.max_share):
-            return None
-        if (target := course.beside(first, now, may_cost_more=hedge.paid)) is None:
-            return None
-        book.note_hedged()
-        claim, settling = self._new_claim()
-        return Try(self._begin(target, course.deadline, claim), claim, settling)
+    def _lost(self, course: Course, one: Try, result: Reply | _Part | None, why: AttemptFailed) -> None:
+        """Books an attempt that nobody waits for any more."""
+        usage, made = None, None
+        if isinstance(result, _Part):
+            usage, made = result.passed.usage, self._tokens_of(result)
+        elif result is not None:
+            usage = result.usage
+        if self._hedging is not None and why.outcome is Outcome.HEDGED_OFF:
+            self._hedging.note_lost(one.attempt, self._now() - one.attempt.started)
+            course.hedged_off(one.attempt.target)
+        one.settling.ended(one.attempt, why, usage, made)
 
-    async def _lost(self, one: Try, result: "Reply | _Part | None", why: AttemptFailed) -> None:
-        """Closes and books an attempt that nobody waits for any more."""
-        usage = None if result is None else result.usage
+    @staticmethod
+    async def _release(result: Reply | _Part) -> None:
         if isinstance(result, _Part):
             await result.source.aclose()
-            usage = result.passed.usage
-        one.settling.ended(one.attempt, why, usage)
-        one.claim.leave_line()
-
-    def _note_how_soon(self, attempt: Attempt) -> None:
-        if attempt.first_content_s is not None:
-            self._health.hedges.note_content(attempt.target.key, attempt.first_content_s, is_stream=self.call.stream)
 
     # Attempts
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
-from llmrouter.answering import Answering, Providers
+from llmrouter.answering import Answering, Listener, Providers
 from llmrouter.caching.admission import Admission, admit, why_not_kept
 from llmrouter.caching.coalescing import Flight, Flights, Seat
 from llmrouter.caching.collecting import Collector
@@ -309,7 +309,7 @@ def _size_of(chunks: Sequence[Chunk]) -> int:
     return sum(len(chunk.data) + len(chunk.native) for chunk in chunks)
 
 
-class _Listener:
+class _Listener(Listener):
     """Puts the answer together while it passes; `entry` is there once it is whole, and could be put together."""
 
     def __init__(self, wall: float) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from llmrouter.calls import Call, Preferences
 from llmrouter.errors import AttemptFailed, NoAnswer, NoTarget, Outcome, RelayedError, RouterError
 from llmrouter.routing.course import Course, Step
 from llmrouter.routing.gates import Gate, LeftOut
@@ -480,3 +481,90 @@ def test_repetitions_without_a_hint_have_an_end() -> None:
     hints = ["temperature", "seed", "user", "store", "metadata", "top_p", "verbosity"]
     drive = Drive(targets("a"), retry=RetrySettings(max_attempts=2))
     assert drive.steps(a=[unsupported(hint) for hint in hints]) == "a a a a a"
+
+
+# Beside a target that is late
+
+
+def course_of(*costs_usd: float | None, call: Call | None = None, most: int = 4) -> Course:
+    """A course over targets a, b, c ... with these expected costs, whose first one is under way."""
+    names = "abcdefg"[: len(costs_usd)]
+    candidates = (
+        Candidate(target_of(f"{name}/m"), number, usd)
+        for number, (name, usd) in enumerate(zip(names, costs_usd, strict=True))
+    )
+    plan = Plan(tuple(candidates), (), "least_cost")
+    course = Course(call or call_of(), plan, HealthBook(), RetrySettings(max_attempts=most), DEADLINE)
+    assert course.next(0.0) == Step(plan.candidates[0].target)
+    return course
+
+
+def rival_of(course: Course, *, may_be_paid: bool = False, now: float = 0.0) -> str | None:
+    target = course.beside(course.plan.candidates[0].target, now, may_be_paid=may_be_paid)
+    return None if target is None else target.provider
+
+
+@pytest.mark.parametrize(
+    ("first_usd", "other_usd", "by_default", "if_wanted"),
+    [
+        (0.0, 0.0, True, True),
+        (0.01, 0.0, True, True),
+        (0.01, 0.02, True, True),
+        (None, None, True, True),
+        (None, 0.02, True, True),
+        (0.0, 0.02, False, True),
+        (0.0, None, False, True),
+        (0.01, None, False, True),
+    ],
+)
+def test_what_a_rival_may_cost(
+    first_usd: float | None, other_usd: float | None, by_default: bool, if_wanted: bool
+) -> None:
+    """A free call stays free, and an unknown price is not taken for a known one, unless that is wanted."""
+    assert rival_of(course_of(first_usd, other_usd)) == ("b" if by_default else None)
+    assert rival_of(course_of(first_usd, other_usd), may_be_paid=True) == ("b" if if_wanted else None)
+
+
+@pytest.mark.parametrize(("other_usd", "rival"), [(0.0, "b"), (0.01, None), (None, None)])
+def test_what_the_client_allows_is_spent_once(other_usd: float | None, rival: str | None) -> None:
+    call = call_of(preferences=Preferences(max_cost_usd=1.0))
+    assert rival_of(course_of(0.01, other_usd, call=call), may_be_paid=True) == rival
+
+
+def test_the_next_that_may_be_asked_is_the_rival() -> None:
+    assert rival_of(course_of(0.0, 0.02, 0.0)) == "c"
+
+
+def test_a_rival_that_rests_or_whose_breaker_is_open_is_passed_over() -> None:
+    course = course_of(0.0, 0.0, 0.0, 0.0)
+    resting, broken, well = (candidate.target for candidate in course.plan.candidates[1:])
+    course.health.record(resting, Outcome.RATE_LIMITED, 60.0, None, 0.0)
+    for _ in range(5):
+        course.health.record(broken, Outcome.SERVER_ERROR, None, None, 0.0)
+    assert rival_of(course) == well.provider
+
+
+def test_both_of_a_race_are_attempts_and_the_loser_is_asked_last() -> None:
+    course = course_of(0.0, 0.0, 0.0, most=3)
+    one, two, three = (candidate.target for candidate in course.plan.candidates)
+    assert course.beside(one, 0.0, may_be_paid=False) is two
+    course.hedged_off(one)
+    course.failed(two, AttemptFailed(Outcome.BROKEN_STREAM, "it broke off"))
+    assert course.next(0.0) == Step(three)
+    assert course.beside(three, 0.0, may_be_paid=False) is None
+    course.failed(three, AttemptFailed(Outcome.SERVER_ERROR, "500"))
+    assert course.next(0.0) is None
+
+
+def test_the_loser_goes_on_where_nobody_else_is_left() -> None:
+    course = course_of(0.0, 0.0)
+    one, two = (candidate.target for candidate in course.plan.candidates)
+    assert course.beside(one, 0.0, may_be_paid=False) is two
+    course.hedged_off(one)
+    course.failed(two, AttemptFailed(Outcome.BROKEN_STREAM, "it broke off"))
+    assert course.next(0.0) == Step(one)
+
+
+def test_nobody_is_asked_beside_the_last_attempt_or_after_the_deadline() -> None:
+    assert rival_of(course_of(0.0, 0.0, most=1)) is None
+    assert rival_of(course_of(0.0, 0.0), now=DEADLINE) is None

@@ -64,6 +64,7 @@ class Course:
     _resting: list[Target] = field(init=False)
     _candidates: dict[str, Candidate] = field(init=False)
     _tried_last_resort: bool = False
+    _hedged_off: int = 0
 
     def __post_init__(self) -> None:
         self._queue = deque(self.plan.targets)
@@ -83,20 +84,40 @@ class Course:
             self._resting.append(target)
         return self._wait_for_soonest(now) or self._last_resort(now)
 
-    def beside(self, first: Target, now: float, *, may_cost_more: bool) -> Target | None:
-        """Another target that can be asked at once, while the first one is waited for; it is not asked again then."""
+    def beside(self, first: Target, now: float, *, may_be_paid: bool) -> Target | None:
+        """Another target that can be asked at once, while the first one is waited for.
+
+        `may_be_paid` is for one that costs something where the first one is free, or where nobody knows what it costs.
+        """
         if self._spent() + 2 > self.retry.max_attempts or now >= self.deadline:
             return None
-        known = self._candidates.get(first.key)
         for target in self._queue:
-            other = self._candidates.get(target.key)
-            is_dearer = known is None or other is None or _or_worst(other.expected_usd) > _or_worst(known.expected_usd)
-            if self._is_too_small(target) or (is_dearer and not may_cost_more) or not self._has_room(target, now):
+            is_wanted = may_be_paid or not self._costs_more_than_known(target, first)
+            if not is_wanted or self._is_over_limit(target) or self._is_too_small(target):
                 continue
-            if self.health.breaker(target).try_acquire(now):
+            if self._has_room(target, now) and self.health.breaker(target).try_acquire(now):
                 self._queue.remove(target)
                 return target
         return None
+
+    def hedged_off(self, target: Target) -> None:
+        """Another target was faster. It counts as an attempt, and may be asked again when there is nobody else."""
+        self._hedged_off += 1
+        self._queue.append(target)
+
+    def _costs_more_than_known(self, target: Target, first: Target) -> bool:
+        first_usd, usd = self._expected_usd(first), self._expected_usd(target)
+        if usd is None:
+            return first_usd is not None
+        return first_usd == 0 and usd > 0
+
+    def _is_over_limit(self, target: Target) -> bool:
+        """Whether the client said what the call may cost, and the plan has spent that on the first one."""
+        return self.call.preferences.max_cost_usd is not None and self._expected_usd(target) != 0
+
+    def _expected_usd(self, target: Target) -> float | None:
+        candidate = self._candidates.get(target.key)
+        return None if candidate is None else candidate.expected_usd
 
     def waited(self, target: Target) -> None:
         """The wait for a target is over: it is the next to be looked at."""
@@ -191,7 +212,7 @@ class Course:
         """Attempts that count; repetitions that are said in another way are free, but not without end."""
         sent = [failure for _, failure in self.failures if failure.outcome is not Outcome.NOT_TRANSLATABLE]
         free = sum(map(self._is_free, sent))
-        return len(sent) - min(free, _MOST_FREE)
+        return len(sent) - min(free, _MOST_FREE) + self._hedged_off
 
     @staticmethod
     def _is_free(failure: AttemptFailed) -> bool:

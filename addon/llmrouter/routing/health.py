@@ -212,6 +212,7 @@ class HealthBook:
         """Keeps what is known of targets that stay, under their new settings, and ends the rests for a wrong key."""
         self._current = by_key = {target.key: target for target in targets}
         self._targets = {key: memory for key, memory in self._targets.items() if key in by_key}
+        self.hedges.reload(by_key)
         for key, memory in self._targets.items():
             memory.breaker.adopt(by_key[key].breaker)
         names = {target.provider for target in by_key.values()}

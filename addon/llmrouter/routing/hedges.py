@@ -1,6 +1,7 @@
 """When a second target is asked beside the first: what is late for each target, and how often that may be."""
 
 from collections import deque
+from collections.abc import Collection
 
 _KEPT = 200
 # A 95th percentile of fewer says nothing.
@@ -16,6 +17,10 @@ class HedgeBook:
         self._times: dict[tuple[str, bool], deque[float]] = {}
         self._calls = 0.0
         self._hedged = 0.0
+
+    def reload(self, keys: Collection[str]) -> None:
+        """Forgets targets that are gone."""
+        self._times = {(key, is_stream): times for (key, is_stream), times in self._times.items() if key in keys}
 
     def note_call(self) -> None:
         """A call that might be hedged begins."""

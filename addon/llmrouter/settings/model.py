@@ -250,8 +250,9 @@ class RetrySettings(Frozen):
 class HedgeSettings(Frozen):
     """When a call's next target is asked, too, because the first one is late; the first content wins.
 
-    What the other one has done by then is paid for, so that this trades money for speed. It needs 20 answers of a
-    target before it begins.
+    What the other one has done by then is paid for, too, so that this trades money for speed. It needs 20 answers of a
+    target before it begins. Never hedged are calls for which OpenAI's own tools act, and those whose client said what
+    they may cost, unless the other target is free.
     """
 
     after: Literal["p90", "p95", "p99"] = "p95"
@@ -259,7 +260,8 @@ class HedgeSettings(Frozen):
     max_share: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.05
     """At most this share of the calls is hedged."""
     paid: Flag = False
-    """Whether the other target may be one that is expected to cost more than the first."""
+    """Whether the other target may cost something where the first one is free, and have no known price where the first
+    one has one; by default free calls stay free."""
 
     @property
     def share(self) -> float:

@@ -57,6 +57,8 @@ async def test_the_status_tells_totals_and_every_target(asked: GatewayUnderTest)
     assert status["totals"]["results"] == {"answered": 2, "failed": 1}
     assert status["totals"]["attempts_by_outcome"] == {"success": 2}
     assert sum(status["totals"]["failures_by_status"].values()) == 1
+    assert status["totals"]["failures_by_kind"] == {"relayed": 1}
+    assert status["totals"]["by_provider"]["first"]["failures"] == {}
     assert status["totals"]["by_model"]["first/one"]["answered"] == 1
     assert one["limits_left"]["rpm"] == 8
     assert one["limits_left"].keys() == {"rpm", "tpd", "usd_per_month", "concurrency"}

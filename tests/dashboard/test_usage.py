@@ -1,6 +1,9 @@
 """The ledger's figures for the dashboard: whose they are, in which buckets, and how soon they are there."""
 
+import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,7 +70,11 @@ def test_nobody_waits_for_the_ledger(tmp_path: Path) -> None:
     assert history.look("day")["total"]["calls"] == 1
     written(tmp_path, [row(at=NOON - 1)])
     assert history.look("day")["total"]["calls"] == 1
-    now[0] = 3.0
+    now[0] = 4.9
+    history.look("day")
+    ended()
+    assert history.look("day")["total"]["calls"] == 1
+    now[0] = 5.0
     history.look("day")
     ended()
     assert history.look("day")["total"]["calls"] == 2
@@ -79,6 +86,58 @@ def test_a_ledger_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     ended()
     assert history.look("hour")["state"] == "ready"
     assert history.look("hour")["total"]["calls"] == 0
+
+
+def test_a_ledger_that_takes_long_to_read_is_read_for_a_tenth_of_the_time(tmp_path: Path) -> None:
+    """A reading that takes ten seconds is not begun anew before ninety more have passed."""
+    now = [0.0]
+
+    def wall() -> float:
+        now[0] += 10.0
+        return NOON
+
+    history = UsageHistory(written(tmp_path, [row(at=NOON)]), Clock(monotonic=lambda: now[0], wall=wall))
+    history.look("day")
+    ended()
+    for now[0], times_read in ((99.9, 0), (100.0, 1)):
+        began = now[0]
+        history.look("day")
+        ended()
+        assert now[0] - began == pytest.approx(10.0 * times_read)
+
+
+def _damage(file: Path) -> None:
+    file.write_bytes(b"this is no database" * 100)
+
+
+def _make_newer(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("INSERT INTO calls_version VALUES (99)")
+
+
+@pytest.mark.parametrize(("harm", "reason"), [(_damage, "cannot be read"), (_make_newer, "A later version")])
+def test_a_ledger_that_cannot_be_read_is_not_an_empty_one(
+    harm: Callable[[Path], None], reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The page tells why, and the log does once, however long somebody looks; it recovers when the ledger does."""
+    now = [0.0]
+    file = written(tmp_path, [row(at=NOON)])
+    harm(file)
+    history = UsageHistory(file, Clock(monotonic=lambda: now[0], wall=lambda: NOON))
+    for now[0] in (0.0, 5.0, 10.0):
+        history.look("day")
+        ended()
+    told = history.look("day")
+    assert (told["state"], told["range"]) == ("failed", "day")
+    assert reason in told["reason"]
+    assert "total" not in told
+    assert len([one for one in caplog.messages if reason in one]) == 1
+    file.unlink()
+    written(tmp_path, [row(at=NOON)])
+    now[0] = 15.0
+    history.look("day")
+    ended()
+    assert history.look("day")["state"] == "ready"
 
 
 def ended() -> None:

@@ -82,7 +82,7 @@ def _check_headers(reply: httpx.Response) -> None:
     assert reply.headers["cache-control"] == "no-store"
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["referrer-policy"] == "no-referrer"
-    assert reply.headers["content-security-policy"].startswith("default-src 'self'")
+    assert reply.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
     assert "access-control-allow-origin" not in reply.headers
 
 

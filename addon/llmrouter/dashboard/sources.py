@@ -47,7 +47,8 @@ class LiveSources:
         }
 
     def usage(self, range: str) -> dict[str, Any]:
-        """What was used in a range of time; `state` is `ready`, `reading`, or `off` where there is no ledger."""
+        """What was used in a range of time; `state` is `ready`, `reading`, `failed`, or `off` where none
+        is written."""
         return {"state": "off", "range": range} if self.history is None else self.history(range)
 
     def metrics(self) -> Page | None:

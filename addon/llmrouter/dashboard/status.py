@@ -1,6 +1,6 @@
 """How the router is, as plain JSON values: what it did since its start, and each target as it stands now."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +17,7 @@ def totals_record(totals: Totals) -> dict[str, Any]:
         "results": _plain(totals.results),
         "endpoints": _plain(totals.endpoints),
         "failures_by_status": _plain(totals.failures),
+        "failures_by_kind": _plain(totals.kinds),
         "attempts_by_outcome": _plain(totals.outcomes),
         "cost_usd": totals.cost_usd,
         "unpriced": totals.unpriced,
@@ -85,6 +86,7 @@ def _figures(group: list[TargetTotals]) -> dict[str, Any]:
         "answered": sum(one.answered for one in group),
         "attempts": sum(one.attempts for one in group),
         "failed_attempts": sum(one.failed_attempts for one in group),
+        "failures": _plain(sum((one.failures for one in group), Counter())),
         "input_tokens": sum(one.input_tokens for one in group),
         "output_tokens": sum(one.output_tokens for one in group),
         "cost_usd": sum(one.cost_usd for one in group),

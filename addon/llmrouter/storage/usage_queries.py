@@ -58,6 +58,10 @@ class NoLedger(Exception):
     """There is no ledger yet, or none that can be read."""
 
 
+class UnreadableLedger(NoLedger):
+    """There is one, and what stands in it nobody knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """From `since` up to but not including `until`, in Unix seconds; None is no bound."""
@@ -191,7 +195,7 @@ class UsageRecords:
                 database.execute("BEGIN")
                 version = version_of(database)
             except sqlite3.Error as error:
-                raise NoLedger(f"The ledger in {file} cannot be read: {error}.") from error
+                raise UnreadableLedger(f"The ledger in {file} cannot be read: {error}.") from error
             if version == 0:
                 raise missing
             opened.pop_all()
@@ -254,7 +258,7 @@ class UsageRecords:
             with closing(self._database.execute(query, span._bounds | more)) as cursor:
                 return cursor.fetchall()
         except sqlite3.Error as error:
-            raise NoLedger(f"The ledger cannot be read: {error}.") from error
+            raise UnreadableLedger(f"The ledger cannot be read: {error}.") from error
 
 
 def _connected(file: Path) -> sqlite3.Connection:

@@ -120,6 +120,7 @@ class Decision:
             **({} if self.cost_usd is not None else {"known_cost_usd": self.known_cost_usd}),
             "saved_usd": self.saved_usd,
             "error": self.error,
+            **({} if self.error_kind is None else {"error_kind": self.error_kind}),
             **({"traceparent": self.trace["traceparent"]} if "traceparent" in self.trace else {}),
         }
 

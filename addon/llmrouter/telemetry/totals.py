@@ -13,21 +13,28 @@ _NO_FAULT = frozenset({Outcome.SUCCESS, Outcome.CLIENT_GONE, Outcome.HEDGED_OFF,
 
 @dataclass(slots=True)
 class TargetTotals:
-    """What one target did; `first_content_s` are the latest times to a first content, in seconds."""
+    """What one target did; `first_content_s` are the latest times to a first content, in seconds, `failures` what its
+    failed attempts came to."""
 
     answered: int = 0
     attempts: int = 0
-    failed_attempts: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
     saved_usd: float = 0.0
     first_content_s: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_TIMES))
 
+    @property
+    def failed_attempts(self) -> int:
+        """Attempts whose outcome speaks against the target."""
+        return self.failures.total()
+
 
 @dataclass(slots=True)
 class Totals:
-    """An observer that adds up: `outcomes` are those of attempts, `failures` the statuses of calls that failed.
+    """An observer that adds up: `outcomes` are those of attempts, `failures` the statuses of calls that failed,
+    `kinds` why calls were not answered to their end, in one word each.
 
     Money is what is known: `unpriced` calls were paid for, and nobody knows how much.
     """
@@ -37,6 +44,7 @@ class Totals:
     endpoints: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: Counter[int] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
     cache: Counter[str] = field(default_factory=Counter)
     cost_usd: float = 0.0
     saved_usd: float = 0.0
@@ -56,6 +64,8 @@ class Totals:
         self.cache[decision.cache] += 1
         if decision.result == "failed" and decision.status is not None:
             self.failures[decision.status] += 1
+        if decision.result != "answered":
+            self.kinds[decision.error_kind or decision.result] += 1
         self.cost_usd += decision.known_cost_usd
         self.unpriced += any(attempt.is_unpriced for attempt in decision.attempts)
         for attempt in decision.attempts:
@@ -66,7 +76,8 @@ class Totals:
         of_target = self._of(attempt.target)
         of_target.attempts += 1
         self.outcomes[attempt.outcome] += 1
-        of_target.failed_attempts += attempt.outcome not in _NO_FAULT
+        if attempt.outcome not in _NO_FAULT:
+            of_target.failures[attempt.outcome] += 1
         of_target.cost_usd += attempt.cost_usd or 0.0
         if attempt.first_content_s is not None:
             of_target.first_content_s.append(attempt.first_content_s)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrouter.calls import ResponsesRequest
+from llmrouter.calls import JsonObject, ResponsesRequest
 from llmrouter.hedging import Hedging
 from llmrouter.routing.health import HealthBook
 from llmrouter.routing.hedges import HedgeBook
@@ -113,8 +113,8 @@ def test_targets_that_are_gone_are_forgotten_and_the_others_are_not() -> None:
 
 def test_calls_for_which_openais_tools_act_are_not_hedged() -> None:
     wanted, book = HedgeSettings(), HedgeBook()
-    asked = ResponsesRequest({}, [], frozenset({"code_interpreter"}))
+    asked = ResponsesRequest(JsonObject(b"{}"), [], frozenset({"code_interpreter"}))
     assert Hedging.of(call_of(responses=asked), wanted, book) is None
-    assert Hedging.of(call_of(responses=ResponsesRequest({}, [])), wanted, book) is not None
+    assert Hedging.of(call_of(responses=ResponsesRequest(JsonObject(b"{}"), [])), wanted, book) is not None
     assert Hedging.of(call_of(), wanted, book) is not None
     assert Hedging.of(call_of(), None, book) is None

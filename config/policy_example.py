@@ -3,8 +3,9 @@
 The path counts from the folder of that file. The class is made once per configuration, without arguments, and asked
 for each call and each priority tier. It may look at `call` (requested model, time, estimated tokens, needs, stream) and
 at each candidate: its target (provider, model, quality, context_window), expected_usd, first_content_s, tokens_per_s,
-error_rate, limited_rate, tries, quota_wait_s, requests_left and tokens_left, each None where it is not known; and it
-may give a candidate a note for people, `candidate._replace(note="too slow")`. See `CallFacts` and `Candidate`.
+error_rate, limited_rate, tries, quota_wait_s, requests_left and tokens_left. None is not known, and for what is left
+that there is no limit. docs/policies.md tells each of them. Return the very objects that were given, each once at most:
+a changed copy counts as a wrong answer.
 
 It must be quick: all requests wait for it. Where it raises, returns something else, or takes longer than
 `policies: {custom: {timeout_seconds: 0.02}}`, least_cost orders in its place, and the decision says why.

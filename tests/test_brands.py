@@ -1,5 +1,6 @@
 """The brand table holds what the settings and the wire formats need."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,6 +157,15 @@ def test_the_first_detour_that_fits_is_taken() -> None:
     assert dialect.for_members(frozenset({"n"})) is dialect
 
 
-def test_the_docs_name_every_brand() -> None:
+def test_the_docs_have_a_row_for_every_brand() -> None:
     docs = (Path(__file__).parents[1] / "docs" / "providers.md").read_text()
-    assert [name for name in BRANDS if name != "echo" and f"`{name}`" not in docs] == []
+    assert re.findall(r"^\| `.*\|$", docs.partition("\n- ")[0], re.MULTILINE) == [
+        row_of(one) for one in BRANDS.values()
+    ]
+
+
+def row_of(brand: Brand) -> str:
+    """As docs/providers.md tells a brand."""
+    variables = [brand.key_env or "none", *re.findall(r"{(\w+)}", brand.base_url or "")]
+    told = " and ".join(name if name == "none" else f"`{name}`" for name in variables)
+    return f"| `{brand.name}` | {told} | {', '.join(brand.endpoints)} |"

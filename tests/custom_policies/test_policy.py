@@ -1,6 +1,7 @@
 """The owner's policy orders; whatever else it does, least_cost orders in its place, and it is counted and told."""
 
 import logging
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -224,6 +225,13 @@ def test_the_example_that_ships_works() -> None:
     assert ordered == ["dear", "unpriced"]
     short = FACTS._replace(output_tokens=100, stream=False)
     assert [c.target.provider for c in own.order(short, given)] == ["small", "slow", "dear", "unpriced"]
+
+
+def test_the_docs_name_all_that_a_policy_is_told() -> None:
+    docs = (Path(__file__).resolve().parents[2] / "docs" / "policies.md").read_text()
+    told = {name for row in re.findall(r"^\| (`.+?) \|", docs, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    # A note is the router's own word: a candidate that an owner's class changes is a wrong answer.
+    assert {*CallFacts._fields, *Candidate._fields, "is_hardly_tried"} - {"note"} <= told
 
 
 def test_all_tiers_of_a_call_share_one_patience() -> None:

@@ -1,8 +1,10 @@
 """The configuration reference, made from the settings' own docstrings; `docs/configuration.md` is a copy of it."""
 
 from collections.abc import Iterator, Mapping
+from textwrap import indent
 from typing import Any
 
+from llmrouter.settings.examples import EXAMPLES
 from llmrouter.settings.schema import json_schema
 
 _INTRODUCTION = """# Configuration
@@ -10,8 +12,8 @@ _INTRODUCTION = """# Configuration
 Every key of `config/providers.yaml`, as `llmrouter config reference` prints it from the settings themselves.
 `config/providers.example.yaml` is a file to begin with, `llmrouter config init` asks and writes one, and
 `llmrouter config check` names every mistake by line and column. The file is read again when it changes; a mistake keeps
-the earlier settings. Where a default is empty, the key is not set; durations are
-seconds, prices US dollars per million tokens.
+the earlier settings. Where a default is empty, the key is not set; durations are seconds, prices US dollars per million
+tokens. The examples show every key; those without `providers` need that beside them.
 """
 _DEFS = "#/$defs/"
 _CLASS = "\\.py:[A-Za-z_][A-Za-z0-9_]*$"
@@ -24,12 +26,17 @@ def reference() -> str:
     schema = json_schema()
     definitions = schema["$defs"]
     places = _places(schema, definitions)
-    parts = [_INTRODUCTION, "## The file\n", _table(schema, definitions, places)]
+    parts = [_INTRODUCTION, "## The file\n", _table(schema, definitions, places), _example("Settings")]
     for name, where in places.items():
         definition = definitions[name]
         title = ", ".join(f"`{place}`" for place in where)
-        parts += [f"## {title}\n", f"{definition.get('description', '')}\n", _table(definition, definitions, places)]
+        parts += [f"## {title}\n", f"{definition.get('description', '')}\n"]
+        parts += [_table(definition, definitions, places), _example(name)]
     return "\n".join(parts)
+
+
+def _example(name: str) -> str:
+    return indent(EXAMPLES[name].strip("\n"), " " * 4) + "\n"
 
 
 def _places(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, list[str]]:

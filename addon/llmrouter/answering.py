@@ -110,13 +110,13 @@ class Answering:
     async def _answer_from_first(self) -> Answer:
         plan = self._router.plan(self.call, self._began, self._wall, self._claim, self._expectation)
         self.record.decision.plan, self.record.policy = plan, plan.policy
-        deadline = self._began + self._retry.deadline_seconds
+        deadline = self.record.ends_by(self._retry.deadline_seconds)
         course = Course(self.call, plan, self._health, self._retry, deadline, self._claim)
         if not self.call.stream:
             return self._whole(*await self._first_of(course, self._complete))
         _, part = await self._first_of(course, self._open)
         answer = self._answer(part.attempt)
-        answer.chunks = self._chunks(course, part)
+        answer.chunks, answer.ends_by = self._chunks(course, part), deadline
         return answer
 
     async def _first_of[T: (Reply, _Part)](
@@ -247,10 +247,14 @@ class Answering:
         source = self._transport(attempt).stream(call, attempt)
         part = _Part(attempt, source, continuation)
         try:
-            async for chunks in source:
-                part.held += part.take(chunks)
-                if any(chunk.is_content for chunk in part.held):
-                    return part
+            async with asyncio.timeout(attempt.deadline - attempt.started):
+                async for chunks in source:
+                    part.held += part.take(chunks)
+                    if any(chunk.is_content for chunk in part.held):
+                        return part
+        except TimeoutError:
+            await source.aclose()
+            raise AttemptFailed(Outcome.TIMED_OUT, "the call's deadline came before the first content") from None
         except BaseException:
             await source.aclose()
             raise
@@ -277,7 +281,9 @@ class Answering:
                 else:
                     part = None
         except (asyncio.CancelledError, GeneratorExit):
-            self._left(AttemptFailed(Outcome.CLIENT_GONE, "the client hung up"), "client_gone")
+            is_late = self._now() >= course.deadline
+            gone = self._out_of_time(None) if is_late else AttemptFailed(Outcome.CLIENT_GONE, "the client hung up")
+            self._left(gone, "broken" if is_late else "client_gone")
             raise
         except StreamBroken:
             raise
@@ -306,11 +312,12 @@ class Answering:
 
     async def _after_break(self, course: Course, part: _Part, failure: AttemptFailed) -> _Part | None:
         """The part that goes on; None where all was told by the time of the break. Raises `StreamBroken`."""
-        message = self._settling.safe(part.attempt, failure.message)
-        outcome = Outcome.BROKEN_STREAM
         if self._now() >= course.deadline:
-            outcome, message = Outcome.OUT_OF_TIME, f"it was not done in {self._retry.deadline_seconds:g} s"
-        broken = AttemptFailed(outcome, message, failure.status, usage=failure.usage)
+            broken = self._out_of_time(failure.usage)
+        else:
+            message = self._settling.safe(part.attempt, failure.message)
+            broken = AttemptFailed(Outcome.BROKEN_STREAM, message, failure.status, usage=failure.usage)
+        outcome, message = broken.outcome, broken.message
         self._part_ended(part, broken)
         said = self._said
         if said is not None and said.read().finish_reason is not None:
@@ -330,6 +337,9 @@ class Answering:
         self._account()
         self.record.end("broken", 200, message)
         raise StreamBroken(f"The answer broke off: {message}.") from None
+
+    def _out_of_time(self, usage: Usage | None) -> AttemptFailed:
+        return AttemptFailed(Outcome.OUT_OF_TIME, f"it was not done in {self._retry.deadline_seconds:g} s", usage=usage)
 
     def _end(self, part: _Part) -> list[Chunk]:
         """All was told; returns the usage for a client that asked for it and whose answer is of several parts."""

@@ -242,7 +242,7 @@ class CachedAnswering:
     async def _follow(self, flight: _Flight) -> Answer | None:
         """The shared answer; None where nothing whole came of it, or not in time."""
         seat = flight.join()
-        left_s = self._record.started + self._providers.retry.deadline_seconds - self._record.now()
+        left_s = self._record.ends_by(self._providers.retry.deadline_seconds) - self._record.now()
         try:
             async with asyncio.timeout(left_s):
                 return await self._take_seat(flight, seat)

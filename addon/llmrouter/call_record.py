@@ -1,6 +1,7 @@
 """One call's decision, from its beginning until it is published, and what the reply's headers tell of it."""
 
 import logging
+import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,8 @@ class Answer:
 
     The first chunks hold content. They end after a real end, and raise `StreamBroken` where the answer broke off.
     `request` is what was sent to the provider that answers, None for an error or a mock. `is_passed_through` tells that
-    OpenAI is to be asked in spite of the error.
+    OpenAI is to be asked in spite of the error. `ends_by` is when the provider's stream has to be read, in monotonic
+    seconds.
     """
 
     status: int
@@ -40,6 +42,7 @@ class Answer:
     target: Target | None = None
     request: UpstreamRequest | None = None
     is_passed_through: bool = False
+    ends_by: float = math.inf
 
 
 class CallRecord:
@@ -62,6 +65,10 @@ class CallRecord:
         self.may_pass = False
         self._observers = observers
         self._ended = False
+
+    def ends_by(self, deadline_s: float) -> float:
+        """When the call has to end: so long after the client's request, of which it may not be the first call."""
+        return (self.started if self.call.began is None else self.call.began) + deadline_s
 
     def account(self, target_key: str, usage: Usage | None) -> None:
         """Who answered, what that used, what all attempts cost by now, and what was saved."""

@@ -218,7 +218,7 @@ class Call:
     `input_characters` is the length of the prompt's JSON text without media, for estimates, and `media` what these are
     guessed to count for, None where there are none; `max_output_tokens` is the client's own limit. `beginnings` are
     what a provider may still have of the prompt from an earlier turn. `responses` is what the client asked where that
-    was a response.
+    was a response, and `began` when it asked, in monotonic seconds, where this is not the first call that it takes.
     """
 
     id: str
@@ -237,3 +237,4 @@ class Call:
     beginnings: Beginnings = field(default_factory=Beginnings)
     surface: str = ""
     responses: ResponsesRequest | None = None
+    began: float | None = None

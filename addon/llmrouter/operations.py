@@ -1,5 +1,6 @@
 """Requests to the surfaces that keep state, such as Responses and Assistants, and what clients get for any request."""
 
+import math
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
@@ -24,7 +25,8 @@ class Operation:
 class Result:
     """What the client gets: a whole `body`, or the `frames` of a stream, which tells of its own failure and ends.
 
-    `answer` is that of the call behind it, None where there is none.
+    `answer` is that of the call behind it, None where there is none. `ends_by` is when the frames have to be read where
+    a provider waits for that, in monotonic seconds.
     """
 
     status: int
@@ -32,3 +34,4 @@ class Result:
     body: bytes = b""
     frames: AsyncGenerator[bytes] | None = None
     answer: Answer | None = None
+    ends_by: float = math.inf

@@ -15,7 +15,7 @@ from llmrouter.replies import Chunk
 def tell(call: Call, answer: Answer) -> Result:
     """What the client of a call gets."""
     rendering = RENDERINGS[call.endpoint]
-    result = Result(answer.status, answer.headers, answer=answer)
+    result = Result(answer.status, answer.headers, answer=answer, ends_by=answer.ends_by)
     if answer.chunks is not None:
         result.frames = _frames(answer.chunks, rendering)
     elif answer.reply is not None:

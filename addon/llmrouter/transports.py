@@ -4,6 +4,7 @@ import asyncio
 import math
 import random
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -116,8 +117,12 @@ class HttpTransport:
         attempt.headroom = headroom(reply.headers, self._clock.wall())
         if reply.status == 200:
             return reply
+        body = b""
         async with reply:
-            body = await reply.read_all(self._patience(attempt), _MAX_ERROR_BYTES)
+            # What the status says stands, also where the rest comes too slowly to be waited for.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience(attempt)):
+                    body = await reply.read_all(self._patience(attempt), _MAX_ERROR_BYTES)
         now = self._clock.wall()
         failure = failures.classify(reply.status, reply.headers, body, now, members=translation.members)
         failure.usage = usage_told(body, attempt.target.dialect)
@@ -128,9 +133,14 @@ class HttpTransport:
         return max(attempt.content_due - self._clock.monotonic(), 0.0)
 
     def _patience_within(self, attempt: Attempt) -> float | None:
-        """Seconds that an answer may be silent where its deadline is that near, else None."""
+        """Seconds that an answer may be silent where its deadline is that near, else None.
+
+        Raises `AttemptFailed` at the deadline: what has come can be read without waiting, and may never end.
+        """
         left_s = attempt.deadline - self._clock.monotonic()
-        return max(left_s, 0.0) if left_s < attempt.target.timeouts.idle else None
+        if left_s <= 0:
+            raise AttemptFailed(Outcome.TIMED_OUT, "the call's deadline came before the end of the answer")
+        return left_s if left_s < attempt.target.timeouts.idle else None
 
 
 async def _read_rest(reply: UpstreamReply) -> None:

@@ -1,6 +1,7 @@
 """The pipe between provider and client, and the task behind it: bounded, prompt, and never a false end."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -21,6 +22,7 @@ class ScriptedGateway:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.closed = asyncio.Event()
+        self.ends_by = math.inf
 
     async def answer(self) -> Result:
         self.asked.set()
@@ -31,7 +33,7 @@ class ScriptedGateway:
             raise
         if self.fails is not None:
             raise self.fails
-        return Result(200, {}, frames=self._stream())
+        return Result(200, {}, frames=self._stream(), ends_by=self.ends_by)
 
     async def _stream(self) -> AsyncGenerator[bytes]:
         try:
@@ -169,3 +171,25 @@ async def test_a_gateway_that_crashes_during_the_stream(caplog: pytest.LogCaptur
 
     assert exchange.body.is_aborted is True
     assert "a defect" in caplog.text
+
+
+async def test_a_client_that_does_not_read_until_the_deadline_finds_no_end() -> None:
+    """The provider's stream is closed then, although nobody reads what would tell so."""
+    gateway = ScriptedGateway(b"x" * 100_000, b"the rest")
+    gateway.ends_by = asyncio.get_running_loop().time() + 0.05
+    exchange, _ = await start(gateway)
+    await asyncio.wait_for(gateway.closed.wait(), 5)
+
+    assert exchange.body is not None
+    assert await read(exchange.body) == []
+    assert exchange.body.is_aborted is True
+
+
+async def test_a_client_that_reads_slowly_until_the_deadline_gets_all() -> None:
+    gateway = ScriptedGateway(b"x" * 100_000, b"the rest")
+    gateway.ends_by = asyncio.get_running_loop().time() + 60
+    exchange, _ = await start(gateway)
+
+    assert exchange.body is not None
+    assert b"".join(await read(exchange.body)) == b"x" * 100_000 + b"the rest"
+    assert exchange.body.is_aborted is False

@@ -158,9 +158,11 @@ def _key_of(caller: Caller) -> str:
 
 
 @contextlib.asynccontextmanager
-async def world(folder: Path, *providers: dict[str, Any], store: StateStore | None = None) -> AsyncIterator[World]:
+async def world(
+    folder: Path, *providers: dict[str, Any], store: StateStore | None = None, **settings: Any
+) -> AsyncIterator[World]:
     """The surface over these providers; what runs in the background ends with it."""
-    async with gateway(folder, *(providers or (ECHO,))) as under_test:
+    async with gateway(folder, *(providers or (ECHO,)), **settings) as under_test:
         made = World(under_test, store or FakeStateStore())
         try:
             yield made

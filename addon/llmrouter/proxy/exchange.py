@@ -1,7 +1,8 @@
 """One client request on its way through the router: a task that answers it, and the body that streams back."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -36,14 +37,18 @@ class StreamBody:
         self._kept: list[bytes] = []
         self._keep_bytes = keep_bytes
 
-    async def put(self, data: bytes) -> None:
-        """Adds bytes; waits while the client is too far behind."""
+    async def put(self, data: bytes, ends_by: float = math.inf) -> None:
+        """Adds bytes; waits while the client is too far behind.
+
+        Raises `TimeoutError` where it still is at `ends_by`, in seconds of the event loop's clock.
+        """
         self._pending.append(data)
         self._pending_bytes += len(data)
         self._changed.set()
         while self._pending_bytes > _HIGH_WATER_BYTES:
             self._room.clear()
-            await self._room.wait()
+            async with asyncio.timeout_at(ends_by):
+                await self._room.wait()
 
     def close(self, *, aborted: bool = False) -> None:
         """Marks the end; an aborted one is never taken for a real end."""
@@ -148,9 +153,7 @@ async def _run(
         result = await answer()
         answered.set_result(result)
         if result is not None and result.frames is not None:
-            async with aclosing(result.frames) as frames:
-                async for frame in frames:
-                    await body.put(frame)
+            await _pass_on(result.frames, body, result.ends_by)
         body.close()
     except asyncio.CancelledError:
         body.close(aborted=True)
@@ -165,3 +168,14 @@ async def _run(
         answered.set_exception(error if is_told else InternalError(f"The router failed: {type(error).__name__}."))
         if not is_told:
             raise
+
+
+async def _pass_on(frames: AsyncGenerator[bytes], body: StreamBody, ends_by: float) -> None:
+    """Puts the frames into the body, to their end or until `ends_by`."""
+    async with aclosing(frames) as source:
+        async for frame in source:
+            try:
+                await body.put(frame, ends_by)
+            except TimeoutError:
+                # A provider waits, and nobody reads: its stream is closed, and the client finds no real end.
+                return body.close(aborted=True)

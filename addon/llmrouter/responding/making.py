@@ -73,14 +73,14 @@ class Maker:
 
         Each time half of what is left goes, the oldest first, up to five times, and never all of it.
         """
-        items = turn.items
+        items, began = turn.items, self.clock.monotonic()
         answer = await self.ask(self.call_of(turn.operation, turn.request, items))
         for _ in range(_MOST_CUTS if turn.request.truncation == "auto" else 0):
             shorter = without_oldest(items)
             if answer.error is None or answer.error.code != _CONTEXT_EXCEEDED or len(shorter) == len(items):
                 break
             items = shorter
-            answer = await self.ask(self.call_of(turn.operation, turn.request, items))
+            answer = await self.ask(replace(self.call_of(turn.operation, turn.request, items), began=began))
         return answer
 
     async def whole(self, turn: Turn, answer: Answer) -> Response:

@@ -123,7 +123,7 @@ class Responses:
         frames = self._frames(turn, answer)
         # Its first item is nothing: having begun, it lets go of all that it holds, whenever it is closed.
         await anext(frames)
-        return Result(200, {**answer.headers, **headers_for(stream=True)}, frames=frames)
+        return Result(200, {**answer.headers, **headers_for(stream=True)}, frames=frames, ends_by=answer.ends_by)
 
     async def _is_for_router(self, turn: Turn) -> bool:
         """Whether a target can do what is asked; raises `RouterError` where OpenAI lacks what only the router knows."""

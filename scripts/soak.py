@@ -9,6 +9,7 @@ socket and no task that is left over, and resident memory that grows by less tha
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -28,6 +29,8 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=16, help="how many ask at the same time")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    # Who ends the soak ends its router, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     seconds = options.minutes * 60
     with tempfile.TemporaryDirectory(prefix="llmrouter-soak-") as folder:
         soak = RouterSoak(Path(folder), options.seed, options.clients)

@@ -111,7 +111,6 @@ type Fault = Callable[[Wire], Wire]
 
 ERROR = {"error": {"message": "The engine is overloaded.", "type": "server_error", "param": None, "code": None}}
 _HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
-_TOO_LARGE_EVENT = 17 * 1024 * 1024
 
 
 def good(wire: Wire) -> Wire:
@@ -251,11 +250,6 @@ def server_error(wire: Wire) -> Wire:
 def empty(wire: Wire) -> Wire:
     """Status 200, and nothing."""
     return replace(wire, pieces=())
-
-
-def endless_event(wire: Wire) -> Wire:
-    """One event, larger than any bound."""
-    return replace(wire, pieces=(b"data: ", *[b"x" * (1024 * 1024)] * (_TOO_LARGE_EVENT >> 20)), ending=Ending.STALL)
 
 
 STALLS: tuple[Fault, ...] = (stall_before_head, stall_after_head, stall_half_way)

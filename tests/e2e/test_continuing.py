@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.conftest import StartRouter
 from tests.e2e.router_process import app_environment, async_sdk
-from tests.fakes.provider import RESET, FakeProvider, Status, StreamSteps, sse_chunk
+from tests.fakes.provider import RESET, Answer, FakeProvider, Stall, Status, StreamSteps, sse_chunk
 from tests.test_continuing import WHOLE, GoesOn, words
 
 MESSAGES: Any = [{"role": "user", "content": "ping"}]
@@ -44,3 +44,36 @@ async def test_the_sdk_reads_one_unbroken_stream(
                 with pytest.raises(openai.APIError, match="broke off"):
                     async for _ in await client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True):
                         pass
+
+
+async def test_the_sdk_does_not_wait_for_a_target_that_is_late(
+    start_router: StartRouter, fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hedging, through the proxy: after twenty answers what is late is known, and the next target is asked, too."""
+    async with FakeProvider(default=Answer("from the second")) as other:
+        common = {"type": "openai_compatible", "model": "fake-model"}
+        router = await start_router(
+            {
+                "providers": [
+                    {"name": "fake", "base_url": fake.base_url, "priority": 0} | common,
+                    {"name": "other", "base_url": other.base_url, "priority": 1} | common,
+                ],
+                "hedge": {"max_share": 0.01},
+                "cache": {"when": "never"},
+            }
+        )
+        with app_environment(router, monkeypatch):
+            async with async_sdk() as client:
+
+                async def ask() -> str | None:
+                    reply = await client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+                    return reply.choices[0].message.content
+
+                # The hundredth call is the first one that may be hedged.
+                assert {await ask() for _ in range(99)} == {"hello there"}
+                assert other.requests == []
+                stall = Stall()
+                fake.script(stall)
+                assert await ask() == "from the second"
+                await stall.client_left.wait()
+                assert await ask() == "hello there"

@@ -80,6 +80,15 @@ def test_attempts_have_the_attributes_of_the_conventions() -> None:
     assert "gen_ai.usage.input_tokens" not in attributes(failed)
 
 
+def test_an_attempt_that_another_one_was_faster_than_is_no_error() -> None:
+    call = failover()
+    call.attempts[0].outcome = "hedged_off"
+    lost, *_ = spans_of(call)
+    assert lost.status.status_code is StatusCode.UNSET
+    assert "error.type" not in attributes(lost)
+    assert attributes(lost)["llmrouter.outcome"] == "hedged_off"
+
+
 @pytest.mark.parametrize("traceparent", ["", "nonsense", f"00-{'0' * 32}-{PARENT}-01"])
 def test_a_trace_that_makes_no_sense_is_begun_anew(traceparent: str) -> None:
     call = failover()

@@ -26,6 +26,8 @@ from llmrouter.settings.telemetry import OtelSettings
 from llmrouter.telemetry.decisions import AttemptRecord, Decision
 
 _NANOSECONDS = 1_000_000_000
+# An attempt that another one was faster than did nothing wrong.
+_NO_ERROR = frozenset({Outcome.SUCCESS, Outcome.HEDGED_OFF})
 _FLUSH_MS = 1500
 _PROPAGATOR = TraceContextTextMapPropagator()
 _OPERATIONS = {"completions": "text_completion", "embeddings": "embeddings"}
@@ -98,7 +100,7 @@ class OpenTelemetrySink:
                 attributes=_attempt_attributes(decision, attempt),
                 start_time=_nanoseconds(starts),
             )
-            if attempt.outcome != Outcome.SUCCESS:
+            if attempt.outcome not in _NO_ERROR:
                 inner.set_status(Status(StatusCode.ERROR, attempt.message))
             inner.end(_nanoseconds(starts + attempt.seconds))
         if decision.result in ("failed", "broken"):
@@ -107,7 +109,7 @@ class OpenTelemetrySink:
 
     def _measure(self, decision: Decision, attempt: AttemptRecord) -> None:
         labels = _labels(decision, attempt)
-        ended = labels if attempt.outcome == Outcome.SUCCESS else labels | {"error.type": str(attempt.outcome)}
+        ended = labels if attempt.outcome in _NO_ERROR else labels | {"error.type": str(attempt.outcome)}
         self._duration.record(attempt.seconds, ended)
         if decision.stream and attempt.first_content_s is not None:
             self._first.record(attempt.first_content_s, ended)
@@ -161,7 +163,7 @@ def _call_attributes(decision: Decision) -> dict[str, Any]:
 
 
 def _attempt_attributes(decision: Decision, attempt: AttemptRecord) -> dict[str, Any]:
-    usage, is_good = attempt.usage, attempt.outcome == Outcome.SUCCESS
+    usage, is_good = attempt.usage, attempt.outcome in _NO_ERROR
     tokens: dict[str, Any] = {}
     if usage is not None:
         tokens = {

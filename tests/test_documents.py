@@ -1,16 +1,17 @@
-"""README and docs: their links lead somewhere, their commands exist, and their YAML is right."""
+"""README and docs: links lead somewhere, what is named exists, and settings that are shown are right."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import click
 import pytest
-import yaml
 
 from llmrouter.brands import BRANDS
 from llmrouter.cli.main import main
-from llmrouter.settings.loader import load_settings
+from llmrouter.settings.loader import parse_settings
+from llmrouter.settings.model import Settings
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
@@ -20,7 +21,6 @@ _COMMAND = re.compile(
 )
 _OPTION = re.compile(r" (--?[a-z][\w-]*)")
 _YAML = re.compile(r"\n\n((?: {4}\S.*\n(?: {4,}.*\n)*)+)")
-_SETTINGS = ("providers:", "routes:", "cache:", "metrics:", "telemetry:", "policy:")
 
 
 def text_of(document: Path) -> str:
@@ -71,20 +71,49 @@ def test_commands_exist() -> None:
     assert [one for one in named if not known(one[1], one[2])] == []
 
 
-def snippets() -> list[tuple[str, str]]:
-    return [
-        (document.name, block)
-        for document in DOCUMENTS
-        for block in _YAML.findall(text_of(document))
-        if block.strip().startswith(_SETTINGS)
-    ]
+def settings_shown() -> list[tuple[str, str]]:
+    """All that stands there as settings: blocks that begin with a key of the file, and the same in running text."""
+    keys = "|".join(Settings.model_fields)
+    begins, inline = re.compile(rf"(?:{keys}):"), re.compile(rf"`((?:{keys}): [^`]+)`")
+    found = []
+    for document in DOCUMENTS:
+        blocks = [dedent(block) for block in _YAML.findall(text_of(document)) if begins.match(block.strip())]
+        found += [(document.name, text) for text in [*blocks, *inline.findall(text_of(document))] if "..." not in text]
+    return found
 
 
-def test_settings_that_are_shown_are_right(tmp_path: Path) -> None:
-    assert len(snippets()) > 3
-    for number, (name, block) in enumerate(snippets()):
-        settings = yaml.safe_load(block)
-        whole = {"providers": [{"type": "echo", "model": "m"}]} | settings
-        file = tmp_path / f"{number}.yaml"
-        file.write_text(yaml.safe_dump(whole))
-        assert load_settings(file, BRANDS).providers, name
+def test_settings_that_are_shown_are_right() -> None:
+    assert len(settings_shown()) > 40
+    for name, text in settings_shown():
+        whole = text if re.search("^providers:", text, re.MULTILINE) else f"providers: [{{type: echo}}]\n{text}"
+        assert parse_settings(whole, name, BRANDS).providers
+
+
+def source() -> str:
+    return "\n".join(path.read_text() for path in (ROOT / "addon").rglob("*.py"))
+
+
+def test_commands_of_mitmproxy_are_those_that_there_are() -> None:
+    there = set(re.findall(r"command\.command\(\"(llmrouter\.[a-z.]+)\"", source()))
+    told = set(re.findall(r"`(llmrouter(?:\.[a-z]+)+)[ `]", text_of(ROOT / "docs" / "operating.md")))
+    assert told == there
+    everywhere = {name for one in DOCUMENTS for name in re.findall(r"`(llmrouter(?:\.[a-z]+)+)[ `]", text_of(one))}
+    assert everywhere <= there
+
+
+@pytest.mark.parametrize(
+    "name", [r"x-llmrouter-[a-z]+[a-z-]*", r"LLMROUTER_(?!BENCH_)[A-Z]+[A-Z_]*", r"\bllmrouter_[a-z_]+"]
+)
+def test_headers_variables_options_and_figures_are_those_that_there_are(name: str) -> None:
+    code = source() + "".join(path.read_text() for path in (ROOT / "scripts").rglob("*.py"))
+    told = {found for document in DOCUMENTS for found in re.findall(name, text_of(document))}
+    assert told
+    assert {found for found in told if found not in code} == set()
+
+
+def test_files_that_are_named_are_there() -> None:
+    path = re.compile(r"(?<![\w./-])((?:addon|config|docs|examples|scripts|tests)/[\w./-]*\w)")
+    named = {found for document in DOCUMENTS for found in path.findall(text_of(document))}
+    assert len(named) > 20
+    # What a user writes is not there yet.
+    assert {found for found in named if not (ROOT / found).exists()} <= {"config/providers.yaml"}

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from llmrouter.custom_policies.own_class import make_own
 from llmrouter.settings.loader import SettingsError
 from tests.fakes.provider import FakeProvider
 from tests.gateways import gateway, provider
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "sink_example.py"
 SINK = """
 import json, pathlib
 class Mine:
@@ -97,3 +99,17 @@ async def test_opentelemetry_that_is_not_installed_is_told(
     async with gateway(tmp_path, echo, telemetry={"otel": {"traces": True}}) as router:
         assert (await router.ask()).answer.status == 200
     assert "pip install 'llmrouter[otel]'" in caplog.text
+
+
+async def test_the_example_that_ships_tells_the_dear_ones(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    own = make_own(EXAMPLE, "Dear", "take", ("decision",))
+    price = {"input": 0, "output": 0, "per_request_usd": 0.06}
+    async with FakeProvider() as fake:
+        cheap = {"id": "cheap", "price": price | {"per_request_usd": 0.01}}
+        models = [cheap, {"id": "dear", "price": price}, {"id": "unpriced"}]
+        async with gateway(tmp_path, provider("a", fake, models=models)) as router:
+            for model in ("cheap", "dear", "unpriced"):
+                await router.ask(model=model)
+    for decision in router.decisions:
+        own.take(decision.to_record())
+    assert [line.partition(" cost ")[2] for line in caplog.messages if " cost $" in line] == ["$0.06 at a/dear."]

@@ -268,6 +268,12 @@ def test_numbers_and_dates_mean_what_an_editor_shows() -> None:
     assert (provider.model, provider.weight) == ("2026-13-01", 0.1)
 
 
+@pytest.mark.parametrize("off", ["off", "Off", '"off"'])
+def test_the_word_off_needs_no_quotes(off: str) -> None:
+    settings = parse(f"providers: [{{type: echo}}]\ncache: {{backend: {off}}}\nlogging: {{decisions: {off}}}\n")
+    assert (settings.cache.backend, settings.logging.decisions) == ("off", "off")
+
+
 def test_a_pattern_may_hold_a_literal_bracket() -> None:
     """The way out that the message names works."""
     assert parse(ECHO + "routes: [{model: 'a[[]b'}]\n").routes[0].model == "a[[]b"

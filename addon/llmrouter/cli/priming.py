@@ -14,6 +14,7 @@ import click
 import httpx
 
 from llmrouter.cli.own_configuration import json_option
+from llmrouter.cli.progress import steps
 
 _WORDS = {
     "miss": "asked and kept where the answer was good",
@@ -48,8 +49,8 @@ def prime(file: Path, base_url: str, api_key_env: str, concurrency: int, max_usd
         click.echo(str(error), err=True)
         sys.exit(1)
     priming = _Priming(base_url.rstrip("/"), _headers(api_key_env), max_usd, concurrency)
-    with click.progressbar(length=len(bodies), label="Priming", file=sys.stderr) as bar:
-        asyncio.run(priming.run(bodies, lambda: bar.update(1)))
+    with steps(len(bodies), "Priming") as step:
+        asyncio.run(priming.run(bodies, lambda: step("")))
     _report(priming, as_json=as_json)
     for problem in priming.problems:
         click.echo(problem, err=True)

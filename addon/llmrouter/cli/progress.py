@@ -8,6 +8,8 @@ import click
 
 from llmrouter.discovery.builder import Answer
 
+_STEPS = 1000
+
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[Answer], None]]:
@@ -28,3 +30,13 @@ def steps(total: int, label: str) -> Iterator[Callable[[str], None]]:
             bar.update(1, name)
 
         yield step
+
+
+@contextmanager
+def share_done(label: str) -> Iterator[Callable[[float], None]]:
+    """What is to be told how much is done, from 0 to 1; shown on standard error, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda share: None
+        return
+    with click.progressbar(length=_STEPS, label=label, file=sys.stderr) as bar:
+        yield lambda share: bar.update(int(share * _STEPS) - bar.pos)

@@ -5,8 +5,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import click
 
 from llmrouter.brands import BRANDS
+from llmrouter.cli.progress import share_done
 from llmrouter.clock import Clock
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.discovery.kept_listings import KEPT_LISTINGS
@@ -32,7 +32,6 @@ from llmrouter.settings.loader import SettingsError, load_settings
 from llmrouter.settings.location import default_model, find_config
 from llmrouter.settings.model import Settings
 
-_STEPS = 1000
 _MOST_REASONS = 10
 _ASSUMED = "assumed"
 """Stands for a key; nothing is sent with it."""
@@ -66,22 +65,12 @@ def savings(file: Path, hosts: tuple[str, ...], config_file: Path | None, as_jso
     from llmrouter.proxy.recorded import NotARecording  # it imports mitmproxy, which takes a second
 
     try:
-        with _bar() as progress:
+        with share_done("Reading") as progress:
             report = reckon(file, hosts, config_file, progress)
     except (SettingsError, NotARecording, NothingToReckon, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     click.echo(json.dumps(to_record(report), indent=2) if as_json else "\n".join(lines_of(report)))
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[float], None]]:
-    """What is to be told how much is done, from 0 to 1; shown on a terminal only."""
-    if not sys.stderr.isatty():
-        yield lambda share: None
-        return
-    with click.progressbar(length=_STEPS, label="Reading", file=sys.stderr) as bar:
-        yield lambda share: bar.update(int(share * _STEPS) - bar.pos)
 
 
 def reckon(file: Path, hosts: Collection[str], config_file: Path | None, progress: Callable[[float], None]) -> Report:

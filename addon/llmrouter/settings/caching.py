@@ -1,12 +1,21 @@
 """The response cache, the top-level mapping `cache` of the settings."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from llmrouter.settings.values import Flag, Frozen, PositiveInt, Seconds, StorageUrl, VariableName, Weight
+from llmrouter.settings.values import (
+    OFF_IS_A_WORD,
+    Flag,
+    Frozen,
+    PositiveInt,
+    Seconds,
+    StorageUrl,
+    VariableName,
+    Weight,
+)
 
 type CacheWhen = Literal["deterministic", "always", "never"]
 
@@ -17,7 +26,7 @@ _REDIS_SCHEMES = ("redis", "rediss", "unix")
 class CacheSettings(Frozen):
     """Where repeated requests are answered from."""
 
-    backend: Literal["memory", "sqlite", "redis", "off"] = "memory"
+    backend: Annotated[Literal["memory", "sqlite", "redis", "off"], OFF_IS_A_WORD] = "memory"
     """Where answers are kept: in the process, in a file, or in Redis for several routers together."""
     url: str | None = None
     """The file (default: sqlite:///state/cache.db), or the address of Redis, such as redis://127.0.0.1:6379/0."""

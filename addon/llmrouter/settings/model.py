@@ -16,6 +16,7 @@ from llmrouter.settings.policies import PoliciesSettings
 from llmrouter.settings.storage import StorageSettings
 from llmrouter.settings.telemetry import TelemetrySettings
 from llmrouter.settings.values import (
+    OFF_IS_A_WORD,
     Flag,
     Frozen,
     Glob,
@@ -286,7 +287,7 @@ class MetricsSettings(Frozen):
 class LoggingSettings(Frozen):
     """What is logged."""
 
-    decisions: Literal["json", "off"] = "json"
+    decisions: Annotated[Literal["json", "off"], OFF_IS_A_WORD] = "json"
     """One JSON line per decision, or none."""
     file: str | None = None
     """Where the decision lines go; default: the log of mitmproxy."""

@@ -2,11 +2,11 @@
 
 import re
 from difflib import get_close_matches
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 _KEY_PREFIX = re.compile(r"(sk|gsk|hf|nvapi|xai|pplx|csk|tgp|r8)_|AIza")
 _KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"})
@@ -163,6 +163,14 @@ type DayHours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d
 type WindowHours = Annotated[DayHours, AfterValidator(_check_hours)]
 type Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 type Flag = Annotated[bool, Field(strict=True)]
+
+
+def _word_off(value: Any) -> Any:
+    return "off" if value is False else value
+
+
+OFF_IS_A_WORD = BeforeValidator(_word_off)
+"""For a value that may be the word off: PyYAML, which reads YAML 1.1, takes it for false where it has no quotes."""
 
 
 class Frozen(BaseModel):

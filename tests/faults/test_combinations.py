@@ -67,8 +67,8 @@ runs = st.builds(
 
 
 @settings(max_examples=15, deadline=None)
-@given(batch=st.lists(runs, min_size=1, max_size=24), goes_on=st.booleans())
-async def test_whatever_goes_wrong_together(batch: list[Run], goes_on: bool) -> None:
+@given(batch=st.lists(runs, min_size=1, max_size=24), goes_on=st.booleans(), hedges=st.booleans())
+async def test_whatever_goes_wrong_together(batch: list[Run], goes_on: bool, hedges: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with harness(Path(folder), retry={"continue_streams": goes_on}) as under_test:
+        async with harness(Path(folder), hedges=hedges, retry={"continue_streams": goes_on}) as under_test:
             await under_test.all(batch)

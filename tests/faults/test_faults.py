@@ -9,16 +9,20 @@ from tests.faults.scripted import words_of
 from tests.faults.wires import FAULTS, STALLS
 
 
+@pytest.mark.parametrize("hedges", [False, True])
 @pytest.mark.parametrize("goes_on", [True, False])
-async def test_what_a_provider_does_wrong(tmp_path: Path, goes_on: bool) -> None:
+async def test_what_a_provider_does_wrong(tmp_path: Path, goes_on: bool, hedges: bool) -> None:
     runs = [
         Run((fault,), stream=stream, alone=alone)
         for fault in (*FAULTS, *STALLS)
         for stream in (False, True)
         for alone in (False, True)
     ]
-    async with harness(tmp_path, retry={"continue_streams": goes_on}) as faults:
-        for outcome in await faults.all(runs):
+    async with harness(tmp_path, hedges=hedges, retry={"continue_streams": goes_on}) as faults:
+        outcomes = await faults.all(runs)
+        attempts = [str(attempt.outcome) for outcome in outcomes for attempt in outcome.decisions[0].attempts]
+        assert ("hedged_off" in attempts) == hedges
+        for outcome in outcomes:
             if outcome.run.alone:
                 continue
             # Somebody else is well: whoever has been told nothing yet gets all that they say.

@@ -66,10 +66,11 @@ class Scripted:
 
 
 async def _send(exchange: Exchange, wire: Wire, portions: Sequence[bytes]) -> None:
-    for portion in portions:
+    # What comes behind comes at once: once the connection is used again nobody could tell it from an answer.
+    *most, last = portions or [b""]
+    for portion in most:
         await exchange.send(portion)
-    if wire.late:
-        await exchange.send(wire.late)
+    await exchange.send(last + wire.late)
     match wire.last:
         case Ending.CLOSE:
             exchange.close()

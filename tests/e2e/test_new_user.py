@@ -28,7 +28,7 @@ for chunk in chunks:
         print(choice.delta.content or "", end="", flush=True)
 """
 _NOT_CLONED = (".git", ".venv", "node_modules", "*.pem", "*.p12", ".*_cache", ".hypothesis", "__pycache__")
-_NOT_CLONED += ("providers.yaml", "generated", "*.egg-info")
+_NOT_OF_THE_REPOSITORY = ("providers.yaml", "generated", "*.egg-info")
 _SET_UP_LIMIT_S = 300
 
 
@@ -40,7 +40,7 @@ def commands() -> list[str]:
 
 def line_of(*words: str) -> str:
     """The one line of the README's own blocks that holds all words, without remarks."""
-    lines = re.findall(r"^ {4}(.*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    lines: list[str] = re.findall(r"^ {4}(.*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
     (line,) = {line.split("  #")[0].strip() for line in lines if all(word in line for word in words)}
     return line
 
@@ -56,7 +56,7 @@ class User:
 
     def __init__(self, folder: Path, fake: FakeProvider) -> None:
         self.home = folder / "llmrouter"
-        shutil.copytree(REPOSITORY, self.home, ignore=shutil.ignore_patterns(*_NOT_CLONED))
+        shutil.copytree(REPOSITORY, self.home, ignore=shutil.ignore_patterns(*_NOT_CLONED, *_NOT_OF_THE_REPOSITORY))
         shutil.rmtree(self.home / "state", ignore_errors=True)
         (self.home / "app.py").write_text(APP)
         self.proxy, self.api, self.web = free_port(), free_port(), free_port()

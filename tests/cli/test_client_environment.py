@@ -1,14 +1,16 @@
 """What is set for apps, and how each shell reads it."""
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from llmrouter.cli.client_environment import Ports, client_environment, no_proxy
+from llmrouter.cli.client_environment import Ports, client_environment, no_proxy, without_router
 from llmrouter.cli.shells import Shell, lines_for
 from llmrouter.proxy.certificate_authority import ensure_ca
 from llmrouter.proxy.trust_bundle import CERT
@@ -66,6 +68,43 @@ def test_options_of_java_are_kept_and_not_doubled(tmp_path: Path) -> None:
     assert twice == once
 
 
+def test_options_of_java_in_a_folder_with_a_space(tmp_path: Path) -> None:
+    once = client_environment(Ports(1, 2), tmp_path / "a b", HOSTS, {"JAVA_TOOL_OPTIONS": '-Da="b c"'})
+    assert once["JAVA_TOOL_OPTIONS"].startswith('-Da="b c" -Dhttps.proxyHost=127.0.0.1 ')
+    assert client_environment(Ports(1, 2), tmp_path / "a b", HOSTS, once) == once
+
+
+def test_what_was_set_is_taken_back_and_nothing_else(tmp_path: Path) -> None:
+    users = {"JAVA_TOOL_OPTIONS": "-Xmx1g", "HOME": "/home/somebody"}
+    there = users | client_environment(Ports(1, 2), tmp_path, HOSTS, users)
+    there["REQUESTS_CA_BUNDLE"] = "/their/own.pem"
+    undoing = without_router(Ports(1, 2), tmp_path, there)
+    left = {name: value for name, value in (there | undoing).items() if value is not None}
+    assert left == users | {"REQUESTS_CA_BUNDLE": "/their/own.pem", "NO_PROXY": OURS, "no_proxy": OURS}
+    assert without_router(Ports(1, 2), tmp_path, left) == {}
+    only_ours = client_environment(Ports(1, 2), tmp_path, HOSTS, {})
+    assert without_router(Ports(1, 2), tmp_path, only_ours)["JAVA_TOOL_OPTIONS"] is None
+
+
+def test_a_shell_steps_around_the_router_whatever_is_wrong_with_it(tmp_path: Path) -> None:
+    """A configuration that cannot be read is in nobody's way then."""
+    (tmp_path / "bad.yaml").write_text("providers: 5\n")
+    named = f"llmrouter env --shell sh --certs {shlex.quote(str(tmp_path / 'certs'))}"
+    script = f"""
+        eval "$({named})"
+        LLMROUTER_CONFIG={shlex.quote(str(tmp_path / "bad.yaml"))}
+        export LLMROUTER_CONFIG
+        eval "$({named} --unset)"
+        env
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LLMROUTER", "GROQ"))}
+    environ = kept | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])}
+    done = subprocess.run(["bash", "-c", script], env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert "LLMROUTER_CONFIG" in done.stdout
+    assert "127.0.0.1:8" not in done.stdout
+    assert str(tmp_path / "certs") not in done.stdout
+
+
 AWKWARD = {"A": 'it\'s "two" $HOME `x` \\ words', "B": ""}
 
 
@@ -82,3 +121,5 @@ def test_lines_for_sh(shell: str) -> None:
 def test_lines_for_other_shells() -> None:
     assert lines_for(Shell.FISH, {"A": "it's \\"}) == ["set -gx A 'it\\'s \\\\'"]
     assert lines_for(Shell.POWERSHELL, {"A": "it's"}) == ["$Env:A = 'it''s'"]
+    assert lines_for(Shell.FISH, {"A": None}) == ["set -e A"]
+    assert lines_for(Shell.POWERSHELL, {"A": None}) == ["Remove-Item Env:A"]

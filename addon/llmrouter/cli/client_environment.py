@@ -4,6 +4,7 @@ Which runtime reads which: client reference, tried with each of them. `OPENAI_BA
 beside the proxy, for Node 20, openai-node 4 and openai 0.28 ignore it and would go to the real API without a word.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,17 @@ _REPLACING = (
     "CODEX_CA_CERTIFICATE",
 )
 """Each of them replaces its program's trust store, so it gets the roots and our CA."""
+_DIRECT = ("NO_PROXY", "no_proxy")
 _TO_API = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
 _JAVA = "JAVA_TOOL_OPTIONS"
+_JAVA_NAMES = (
+    "https.proxyHost",
+    "https.proxyPort",
+    "javax.net.ssl.trustStore",
+    "javax.net.ssl.trustStoreType",
+    "javax.net.ssl.trustStorePassword",
+)
+_JAVA_OPTION = re.compile(r'(?:"[^"]*"|\S)+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +56,25 @@ def client_environment(ports: Ports, certs: Path, hosts: Iterable[str], environ:
     api = f"http://127.0.0.1:{ports.api}/v1"
     return {
         **dict.fromkeys(_TO_PROXY, proxy),
-        **dict.fromkeys(("NO_PROXY", "no_proxy"), direct),
+        **dict.fromkeys(_DIRECT, direct),
         **dict.fromkeys(_REPLACING, str(certs / BUNDLE)),
         **{name: _added(environ.get(name), certs) for name in ADDING},
         "NODE_USE_ENV_PROXY": "1",
         **dict.fromkeys(_TO_API, api),
         _JAVA: _java_options(environ.get(_JAVA, ""), ports.proxy, certs),
     }
+
+
+def without_router(ports: Ports, certs: Path, environ: Mapping[str, str]) -> dict[str, str | None]:
+    """What undoes `client_environment` where that is set now: None for what is to be unset.
+
+    What the user set since stays, and so do the lists of what needs no proxy. What `client_environment` took the place
+    of is not known any more.
+    """
+    ours = client_environment(ports, certs, (), environ)
+    there = [name for name, value in ours.items() if name not in _DIRECT and environ.get(name) == value]
+    others = " ".join(_others_of_java(environ.get(_JAVA, "")))
+    return {name: (others or None) if name == _JAVA else None for name in there}
 
 
 def no_proxy(told: str, hosts: Iterable[str]) -> str:
@@ -76,14 +98,14 @@ def _covers(entry: str, host: str) -> bool:
 
 def _java_options(told: str, proxy_port: int, certs: Path) -> str:
     """Java reads no proxy from the environment, but options; a later one of a name has the last word."""
-    ours = {
-        "https.proxyHost": "127.0.0.1",
-        "https.proxyPort": str(proxy_port),
-        "javax.net.ssl.trustStore": str(certs / JAVA_STORE),
-        "javax.net.ssl.trustStoreType": "PKCS12",
-        "javax.net.ssl.trustStorePassword": JAVA_PASSWORD,
-    }
-    kept = [option for option in told.split() if option[2:].partition("=")[0] not in ours]
-    # In this variable Java splits at white space, but not between quotes.
-    options = [f'"-D{name}={value}"' if " " in value else f"-D{name}={value}" for name, value in ours.items()]
-    return " ".join([*kept, *options])
+    ours = zip(
+        _JAVA_NAMES, ("127.0.0.1", str(proxy_port), str(certs / JAVA_STORE), "PKCS12", JAVA_PASSWORD), strict=True
+    )
+    options = [f'"-D{name}={value}"' if " " in value else f"-D{name}={value}" for name, value in ours]
+    return " ".join([*_others_of_java(told), *options])
+
+
+def _others_of_java(told: str) -> list[str]:
+    """The options that are not ours; in this variable Java splits at white space, but not between quotes."""
+    options: list[str] = _JAVA_OPTION.findall(told)
+    return [option for option in options if option.strip('"')[2:].partition("=")[0] not in _JAVA_NAMES]

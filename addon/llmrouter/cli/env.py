@@ -2,11 +2,12 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from llmrouter.cli.client_environment import Ports, client_environment
+from llmrouter.cli.client_environment import Ports, client_environment, without_router
 from llmrouter.cli.own_configuration import (
     api_port_option,
     certs_option,
@@ -28,12 +29,15 @@ from llmrouter.settings.loader import SettingsError
 @click.option(
     "--shell", type=click.Choice([shell.value for shell in Shell]), help="Whose lines; default: your login shell's."
 )
+@click.option("--unset", is_flag=True, help="Print what undoes them, to go past a router that is down.")
 @port_option
 @api_port_option
 @certs_option
 @config_option
 @json_option
-def env(shell: str | None, port: int, api_port: int, certs: Path, config_file: Path | None, as_json: bool) -> None:
+def env(
+    shell: str | None, unset: bool, port: int, api_port: int, certs: Path, config_file: Path | None, as_json: bool
+) -> None:
     """Prints the lines that make a shell's programs use the router.
 
     \b
@@ -41,9 +45,14 @@ def env(shell: str | None, port: int, api_port: int, certs: Path, config_file: P
     fish:           llmrouter env --shell fish | source
     PowerShell:     llmrouter env --shell powershell | Out-String | Invoke-Expression
 
-    They set the proxy, the CA for each kind of program, and the base URL for SDKs that ignore proxies.
+    They set the proxy, the CA for each kind of program, and the base URL for SDKs that ignore proxies. With --unset
+    in the same place they are taken back, as far as they are still set.
     """
     ports, certs = Ports(port, api_port), certs.expanduser().resolve()
+    chosen = Shell(shell) if shell else shell_of(os.environ)
+    if unset:
+        _print_undoing(chosen, without_router(ports, certs, os.environ), as_json=as_json)
+        return
     try:
         hosts = settings_of(choose_configuration(config_file, os.environ), os.environ).intercept
         bring_up_to_date(certs, hosts)
@@ -53,8 +62,18 @@ def env(shell: str | None, port: int, api_port: int, certs: Path, config_file: P
     if as_json:
         click.echo(json.dumps(variables, indent=2))
         return
-    chosen = Shell(shell) if shell else shell_of(os.environ)
     for line in (f"# Take these lines over with: {how_to_use(chosen)}", *lines_for(chosen, variables)):
         click.echo(line)
     if health(api_port) is None:
         click.echo(f"No router answers at port {api_port} yet. Start one with: {program()} serve", err=True)
+
+
+def _print_undoing(shell: Shell, variables: Mapping[str, str | None], *, as_json: bool) -> None:
+    """Neither a configuration nor a CA is needed for this: whatever is wrong with the router, the way past it works."""
+    if as_json:
+        click.echo(json.dumps(variables, indent=2))
+        return
+    for line in lines_for(shell, variables):
+        click.echo(line)
+    if not variables:
+        click.echo("Nothing in this shell leads to a router at these ports.", err=True)

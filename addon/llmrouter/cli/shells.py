@@ -21,9 +21,12 @@ def shell_of(environ: Mapping[str, str]) -> Shell:
     return Shell.FISH if Path(environ.get("SHELL", "")).name == "fish" else Shell.SH
 
 
-def lines_for(shell: Shell, variables: Mapping[str, str]) -> list[str]:
-    """A line for each variable."""
-    return [_LINES[shell](name, value) for name, value in variables.items()]
+def lines_for(shell: Shell, variables: Mapping[str, str | None]) -> list[str]:
+    """A line for each variable; None unsets it."""
+    return [
+        _UNSETTING[shell].format(name) if value is None else _LINES[shell](name, value)
+        for name, value in variables.items()
+    ]
 
 
 def how_to_use(shell: Shell) -> str:
@@ -58,3 +61,4 @@ def _powershell(name: str, value: str) -> str:
 
 
 _LINES = {Shell.SH: _sh, Shell.FISH: _fish, Shell.POWERSHELL: _powershell}
+_UNSETTING = {Shell.SH: "unset {}", Shell.FISH: "set -e {}", Shell.POWERSHELL: "Remove-Item Env:{}"}

@@ -205,5 +205,5 @@ class RouterSoak:
         for _ in range(_LOOKS):
             await asyncio.sleep(_LOOK_S)
             looks.append(await self.router.held())
-        # Who looks has a connection, too, and that of the look before may not have gone yet.
+        # What ends a moment later than its request is no leak.
         return Held(looks[-1].resident_bytes, min(look.sockets for look in looks), min(look.tasks for look in looks))

@@ -13,6 +13,7 @@ BUSY_S = 1.0
 """How long another router that writes to the same file is waited for."""
 
 _STEP_S = 0.01
+_KEPT_KIBIBYTES = 256
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
@@ -27,8 +28,10 @@ def make_private(file: Path) -> None:
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
-def write_ahead(database: sqlite3.Connection, patience_s: float = BUSY_S) -> None:
+def set_up(database: sqlite3.Connection, patience_s: float = BUSY_S) -> None:
     """Turns on SQLite's write-ahead log, so that who reads and who writes do not wait for each other.
+
+    Each connection would keep up to 2 MB of the file in memory, which the kernel keeps anyway: a router has a dozen.
 
     Where somebody else opens the same new file just then, SQLite may fail at once, whatever time it is given
     (sqlite.org, "sqlite3_busy_handler": it is not asked where two might wait for each other): so that is waited for
@@ -46,6 +49,7 @@ def write_ahead(database: sqlite3.Connection, patience_s: float = BUSY_S) -> Non
             break
     database.execute(f"PRAGMA busy_timeout = {round(patience_s * 1000)}")
     database.execute("PRAGMA synchronous = NORMAL")
+    database.execute(f"PRAGMA cache_size = -{_KEPT_KIBIBYTES}")
 
 
 def open_database(file: Path, *create: str, page_bytes: int = 4096) -> sqlite3.Connection:
@@ -56,7 +60,7 @@ def open_database(file: Path, *create: str, page_bytes: int = 4096) -> sqlite3.C
     database = sqlite3.connect(file, timeout=BUSY_S)
     try:
         database.execute(f"PRAGMA page_size = {page_bytes}")
-        write_ahead(database)
+        set_up(database)
         for statement in create:
             database.execute(statement)
     except BaseException:

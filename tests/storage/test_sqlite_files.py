@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmrouter.sqlite_files import open_database, write_ahead
+from llmrouter.sqlite_files import open_database, set_up
 
 
 class Watched(sqlite3.Connection):
@@ -36,7 +36,7 @@ def test_who_opens_a_new_file_at_the_same_time_is_waited_for(tmp_path: Path) -> 
             other.rollback()
 
         database.after_failure = let_go
-        write_ahead(database)
+        set_up(database)
 
         assert failures == ["locked"]
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -47,7 +47,7 @@ def test_who_holds_a_file_for_too_long_is_not_waited_for(tmp_path: Path) -> None
     with closing(sqlite3.connect(file)) as other, closing(sqlite3.connect(file)) as database:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
-            write_ahead(database, 0.05)
+            set_up(database, 0.05)
 
 
 def test_many_open_one_new_file_at_once(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from llmrouter.clock import Clock
 from llmrouter.errors import StateUnavailable
-from llmrouter.sqlite_files import make_private, write_ahead
+from llmrouter.sqlite_files import make_private, set_up
 from llmrouter.storage.state.processes import Process
 from llmrouter.storage.state.queries import delete_children, documents_of, find, is_sound, listed, one, place_of, row_of
 from llmrouter.storage.state.schema import NewerSchema, bring_up_to_date
@@ -84,7 +84,7 @@ class SqlStore:
         def prepare(connection: Any, _: Any) -> None:
             # SQLite's own module would begin transactions by itself, and too late to be safe.
             connection.isolation_level = None
-            write_ahead(connection, _STATEMENT_S)
+            set_up(connection, _STATEMENT_S)
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:

@@ -123,7 +123,7 @@ def show(rows: list[Row], on: Stand, options: argparse.Namespace) -> None:
             print(f"{name} is not installed, and left out.", file=sys.stderr)
         else:
             beside.append(found)
-    times = latency.measure(on.stub, on.router, asked, options.requests) if options.latency else None
+    times = latency.measure(on.stub, on.router, on.alone, asked, options.requests) if options.latency else None
     print(report.markdown(results, beside, times))
     if options.csv is not None:
         options.csv.write_text(report.table(results))

@@ -2,7 +2,7 @@
 
 import asyncio
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scripts.bench.load import Asked, Connections, Direct, drive, paced
@@ -10,8 +10,9 @@ from scripts.bench.processes import Program
 
 P50_BAR, P99_BAR = "1.0 ms", "3.0 ms"
 _SATURATING_CLIENTS = 64
-_SECONDS = 5.0
-_ROUNDS = 3
+_SATURATING_ROUNDS = 3
+_WARM_UP_S, _SECONDS = 0.5, 2.0
+_ROUNDS = 15
 _FEW_PER_SECOND = 50.0
 
 
@@ -24,43 +25,52 @@ class Times:
 
 
 @dataclass(frozen=True)
-class Latency:
-    """Direct calls and routed ones, at half of the saturating load and at a small one."""
+class Added:
+    """A direct call, one through the router, and one through mitmproxy alone, each at so many calls a second."""
 
-    saturating_per_second: float
+    per_second: float
     direct: Times
     routed: Times
-    direct_at_rest: Times
-    routed_at_rest: Times
-
-    def lines(self) -> Iterator[tuple[str, float, float, str]]:
-        """What is told: a name, the time of a direct call and of a routed one, and what may be added."""
-        half = f"at {self.saturating_per_second / 2:.0f} calls a second, half of the saturating load"
-        yield f"p50 {half}", self.direct.p50_ms, self.routed.p50_ms, P50_BAR
-        yield f"p99 {half}", self.direct.p99_ms, self.routed.p99_ms, P99_BAR
-        rest = f"at {_FEW_PER_SECOND:.0f} calls a second"
-        yield f"p50 {rest}", self.direct_at_rest.p50_ms, self.routed_at_rest.p50_ms, ""
-        yield f"p99 {rest}", self.direct_at_rest.p99_ms, self.routed_at_rest.p99_ms, ""
+    alone: Times
 
 
-def measure(stub: Program, router: Program, asked: Asked, requests: int) -> Latency:
-    """Finds the saturating load, then asks at steady rates, by turns; the medians of some rounds."""
-    way, direct = Direct(router.api), Direct(stub.api)
-    asyncio.run(drive(way, asked, requests // 4, _SATURATING_CLIENTS))
-    saturating = max(asyncio.run(_throughput(way, asked, requests)) for _ in range(_ROUNDS))
-    found: dict[tuple[str, float], list[Times]] = {}
+@dataclass(frozen=True)
+class Latency:
+    """At half of the load that saturates the router, and at a small one."""
+
+    at_half: Added
+    at_rest: Added
+
+    def lines(self) -> Iterator[tuple[str, float, float, float, str]]:
+        """What is told: a name, the times of a direct call, a routed one and mitmproxy's, and what may be added."""
+        for one, what, bars in (
+            (self.at_half, ", half of the saturating load", (P50_BAR, P99_BAR)),
+            (self.at_rest, "", ("", "")),
+        ):
+            name = f"at {one.per_second:.0f} calls a second{what}"
+            yield f"p50 {name}", one.direct.p50_ms, one.routed.p50_ms, one.alone.p50_ms, bars[0]
+            yield f"p99 {name}", one.direct.p99_ms, one.routed.p99_ms, one.alone.p99_ms, bars[1]
+
+
+def measure(stub: Program, router: Program, alone: Program, asked: Asked, requests: int) -> Latency:
+    """Finds the saturating load, then asks at steady rates."""
+    ways = [Direct(program.api) for program in (stub, router, alone)]
+    for way in ways:
+        asyncio.run(drive(way, asked, requests // 4, _SATURATING_CLIENTS))
+    saturating = max(asyncio.run(_throughput(ways[1], asked, requests)) for _ in range(_SATURATING_ROUNDS))
+    return Latency(_added(ways, asked, saturating / 2), _added(ways, asked, _FEW_PER_SECOND))
+
+
+def _added(ways: Sequence[Direct], asked: Asked, per_second: float) -> Added:
+    """Short rounds by turns; the medians of all rounds.
+
+    Neighbours on the machine then spoil some rounds of each, and what the router does itself is in all of them.
+    """
+    found: list[list[Times]] = [[] for _ in ways]
     for _ in range(_ROUNDS):
-        for rate in (saturating / 2, _FEW_PER_SECOND):
-            for name, one in (("direct", direct), ("routed", way)):
-                found.setdefault((name, rate), []).append(asyncio.run(_at_rate(one, asked, rate)))
-    half = saturating / 2
-    return Latency(
-        saturating,
-        direct=_middle(found["direct", half]),
-        routed=_middle(found["routed", half]),
-        direct_at_rest=_middle(found["direct", _FEW_PER_SECOND]),
-        routed_at_rest=_middle(found["routed", _FEW_PER_SECOND]),
-    )
+        for times, way in zip(found, ways, strict=True):
+            times.append(asyncio.run(_at_rate(way, asked, per_second)))
+    return Added(per_second, *map(_middle, found))
 
 
 async def _throughput(way: Direct, asked: Asked, requests: int) -> float:
@@ -73,7 +83,7 @@ async def _throughput(way: Direct, asked: Asked, requests: int) -> float:
 async def _at_rate(way: Direct, asked: Asked, rate: float) -> Times:
     connections = Connections(way, asked)
     try:
-        await paced(connections.ask, rate, 1.0)
+        await paced(connections.ask, rate, _WARM_UP_S)
         seconds = await paced(connections.ask, rate, _SECONDS)
     finally:
         connections.close()

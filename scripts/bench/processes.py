@@ -61,10 +61,17 @@ def _family(pid: int) -> Iterator[int]:
             yield from _family(int(child))
 
 
-def start(arguments: list[str], ready: str, environ: dict[str, str] | None = None) -> Program:
+def start(
+    arguments: list[str], ready: str, environ: dict[str, str] | None = None, folder: Path | None = None
+) -> Program:
     """Starts a program and waits for the line that says that it serves; its later output goes nowhere."""
     process = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | (environ or {})
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | (environ or {}),
+        cwd=folder,
     )
     assert process.stdout is not None
     told = []
@@ -123,7 +130,7 @@ def start_mitmproxy(stub_port: int, folder: Path, certificate: Path) -> Program:
 
 
 def start_router(config: str, folder: Path, certificate: Path, environ: dict[str, str] | None = None) -> Program:
-    """mitmproxy with the router, which has a configuration of this text."""
+    """mitmproxy with the router, which has a configuration of this text, and keeps what it keeps in the folder."""
     proxy, api = free_port(), free_port()
     file = folder / f"bench-{api}.yaml"
     file.write_text(config)
@@ -132,7 +139,7 @@ def start_router(config: str, folder: Path, certificate: Path, environ: dict[str
     arguments += ["--set", f"llmrouter_certs={folder}"]
     set_too = {"LLMROUTER_CONFIG": str(file), "ANTHROPIC_API_KEY": "key-of-stub", "PYTHONUNBUFFERED": "1"}
     set_too["SSL_CERT_FILE"] = str(certificate)
-    program = start(arguments, "reverse proxy to", set_too | (environ or {}))
+    program = start(arguments, "reverse proxy to", set_too | (environ or {}), folder)
     program.proxy, program.api = proxy, api
     return program
 

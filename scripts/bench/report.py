@@ -26,11 +26,11 @@ def markdown(results: Sequence[Result], peers: Sequence[PeerResult], latency: La
             for one in peers
         ]
     if latency is not None:
-        lines += ["", "| | direct | through the router | added | bar |", "|---|---:|---:|---:|---:|"]
-        lines += [
-            f"| {name} | {direct:.2f} ms | {routed:.2f} ms | **{routed - direct:.2f} ms** | {bar} |"
-            for name, direct, routed, bar in latency.lines()
-        ]
+        head = "| | direct | through the router | added | bar | added by mitmproxy alone |"
+        lines += ["", head, "|---|---:|---:|---:|---:|---:|"]
+        for name, direct, routed, alone, bar in latency.lines():
+            added = f"**{routed - direct:.2f} ms** | {bar} | {alone - direct:.2f} ms"
+            lines.append(f"| {name} | {direct:.2f} ms | {routed:.2f} ms | {added} |")
     return "\n".join(lines)
 
 

@@ -60,11 +60,28 @@ _TUNNELLED = Asked(model=OVER_TLS, expected=WHOLE)
 ROWS = (
     Row("routed", _ROUTED, bar=0.80, tags=_SHORT),
     Row("routed, 1 client", _ROUTED, clients=1, share=0.5),
+    Row("routed, 4 clients", _ROUTED, clients=4),
+    Row("routed, 16 clients", _ROUTED, clients=16),
     Row("routed, 64 clients", _ROUTED, clients=64),
     Row("routed, inside CONNECT and TLS", _TUNNELLED, tunnelled=True),
+    Row("routed, inside CONNECT and TLS, 1 client", _TUNNELLED, tunnelled=True, clients=1, share=0.5),
+    Row("routed, inside CONNECT and TLS, 64 clients", _TUNNELLED, tunnelled=True, clients=64),
     Row("from the cache in memory", _HIT, alone=_ROUTED, bar=0.55, tags=_SHORT),
+    Row(
+        "from the cache in memory, inside CONNECT and TLS",
+        Asked(model=OVER_TLS, members={"temperature": 0}, expected=WHOLE),
+        alone=_TUNNELLED,
+        tunnelled=True,
+    ),
     Row("from the cache in Redis", _HIT, alone=_ROUTED, in_redis=True),
     Row("streamed, per chunk", _STREAMED, bar=0.9, share=0.1, per=CHUNKS, tags=_SHORT),
+    Row(
+        "streamed inside CONNECT and TLS, per chunk",
+        Asked(model=OVER_TLS, stream=True, expected=STREAM),
+        tunnelled=True,
+        share=0.1,
+        per=CHUNKS,
+    ),
     Row(
         "streamed and translated from Anthropic, per chunk",
         Asked(model="claude", stream=True, expected=STREAM),
@@ -81,6 +98,12 @@ ROWS = (
     ),
     Row("request of 100 KB", Asked(body_bytes=100_000, expected=WHOLE), share=0.5),
     Row("request of 1 MB", Asked(body_bytes=1_000_000, expected=WHOLE), bar=1.0, share=0.2, tags=_SHORT),
+    Row(
+        "request of 1 MB, inside CONNECT and TLS",
+        Asked(model=OVER_TLS, body_bytes=1_000_000, expected=WHOLE),
+        tunnelled=True,
+        share=0.2,
+    ),
     Row(
         "new connection with CONNECT and TLS, and one request",
         Asked(model=OVER_TLS, is_new=True, expected=WHOLE),

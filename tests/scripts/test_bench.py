@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.bench import regression, report
-from scripts.bench.latency import Latency, Times
+from scripts.bench.latency import Added, Latency, Times
 from scripts.bench.measuring import Result
 from scripts.bench.peers import PeerResult
 from scripts.bench.rows import ROWS
@@ -40,12 +40,15 @@ def test_every_row_of_the_check_is_on_record_and_keeps_its_bar() -> None:
 
 
 def test_the_tables_say_what_was_measured() -> None:
-    times = Latency(2000.0, Times(1.0, 2.0), Times(1.75, 4.5), Times(0.5, 0.6), Times(0.9, 1.3))
+    half = Added(1000.0, Times(1.0, 2.0), Times(1.75, 4.5), Times(1.9, 6.0))
+    times = Latency(half, Added(50.0, Times(0.5, 0.6), Times(0.9, 1.3), Times(1.0, 1.4)))
     told = report.markdown([result(0, 0.7), result(0, 0.9)], [PeerResult("litellm", 0.8, 16.0, 0.05, 0.08)], times)
     assert "| routed | 0.700 ms | 1.000 ms | **0.70** | 0.80 |" in told
     assert "| routed | 0.900 ms | 1.000 ms | 0.90 (too much) | 0.80 |" in told
     assert "| beside litellm | 0.800 ms | 16.000 ms | **0.050** | 0.08 |" in told
-    assert "| p99 at 1000 calls a second, half of the saturating load | 2.00 ms | 4.50 ms | **2.50 ms** |" in told
+    p99 = next(line for line in told.splitlines() if line.startswith("| p99 at 1000 calls a second, half of"))
+    assert p99.endswith("| 2.00 ms | 4.50 ms | **2.50 ms** | 3.0 ms | 4.00 ms |")
+    assert "| p50 at 50 calls a second | 0.50 ms | 0.90 ms | **0.40 ms** |  | 0.50 ms |" in told
     (row,) = csv.DictReader(io.StringIO(report.table([result(0, 0.7)])))
     assert (row["row"], row["ratio"], row["bar"]) == ("routed", "0.7000", "0.8")
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 
 from mitmproxy import http
 from mitmproxy.connection import Client
@@ -48,7 +49,7 @@ class Access:
 
     def check_connect(self, flow: http.HTTPFlow) -> None:
         """Answers a CONNECT that may not be: 403 for its address, 407 for its client."""
-        keys = list(_keys_in(flow.request, (_PROXY_HEADER,)))
+        keys = list(_keys_in(flow.request, (_PROXY_HEADER,))) if self._settings().keys else []
         _drop(flow.request, _PROXY_HEADER)
         try:
             self._check_client(flow.client_conn, keys, _PROXY_NEEDS)
@@ -60,9 +61,8 @@ class Access:
         """The answer to a request that may not be; None where it may. Its access key is taken out of it."""
         request = flow.request
         names = _API_HEADERS if on_api_port else (_PROXY_HEADER, _KEY_HEADER)
-        keys = list(_keys_in(request, names))
-        _drop(request, _PROXY_HEADER)
-        _drop(request, _KEY_HEADER)
+        keys = list(_keys_in(request, names)) if self._settings().keys else []
+        _drop(request, _PROXY_HEADER, _KEY_HEADER)
         try:
             used = self._check_client(flow.client_conn, keys, _API_NEEDS if on_api_port else _PROXY_NEEDS)
             if not (on_api_port or is_page):
@@ -80,7 +80,7 @@ class Access:
     def _check_client(self, client: Client, keys: list[str], needed: str) -> str:
         """The hash of the key that lets the client in, empty where it needs none; raises `AccessRefused`."""
         settings = self._settings()
-        if settings.open or (settings.local and _is_loopback(client.sockname)):
+        if settings.open or (settings.local and _is_loopback(client.sockname[0])):
             return self._matching(settings, keys)
         if used := self._matching(settings, keys):
             self._admitted.add(client.id)
@@ -145,13 +145,17 @@ def _refusal(error: RouterError, *, is_proxy: bool) -> http.Response:
     return response
 
 
-def _drop(request: http.Request, name: str) -> None:
-    request.headers.pop(name, None)
+def _drop(request: http.Request, *names: str) -> None:
+    given = {name.lower() for name, _ in request.headers.fields}
+    for name in names:
+        if name.encode() in given:
+            del request.headers[name]
 
 
-def _is_loopback(address: tuple[str, int] | None) -> bool:
+@lru_cache(maxsize=64)
+def _is_loopback(address: str) -> bool:
     try:
-        return address is not None and ipaddress.ip_address(address[0].partition("%")[0]).is_loopback
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:
         return False
 

@@ -55,14 +55,15 @@ async def nobody(call: Call) -> Answer:
     raise AssertionError("no model is asked")
 
 
-def surfaces_on(store: WatchedStore, opened: list[str]) -> Surfaces:
+def surfaces_on(store: WatchedStore, opened: list[str], is_kept: Callable[[], bool] = lambda: True) -> Surfaces:
     def open_store() -> WatchedStore:
         opened.append("opened")
         return store
 
     caller: Callable[..., str] = lambda _: "me"  # noqa: E731 - as short as it is
     clock = Clock(lambda: 5.0, lambda: 1000.0)
-    return Surfaces(Means(nobody, lambda: "m", lambda _: 1, lambda _: False, caller, open_store, clock, retain_s=100.0))
+    means = Means(nobody, lambda: "m", lambda _: 1, lambda _: False, caller, open_store, clock, 100.0, is_kept)
+    return Surfaces(means)
 
 
 def asked(method: str, path: str) -> Operation:
@@ -105,6 +106,21 @@ async def test_it_is_kept_tidy_whatever_fails(monkeypatch: pytest.MonkeyPatch) -
     await asyncio.wait_for(store.tidied.wait(), 5)
     tidying.cancel()
     assert store.log[-4:] == ["beat", "recover", "recover", "prune 900"]
+
+
+async def test_where_nothing_is_kept_nothing_is_opened_to_be_tidied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surfaces, "_TIDY_S", 0.0)
+    store, opened, looks = WatchedStore(), list[str](), list[int]()
+
+    def is_kept() -> bool:
+        looks.append(len(opened))
+        return len(looks) > 3
+
+    tidying = spawn(surfaces_on(store, opened, is_kept).keep_tidy(), "tidying")
+    await asyncio.wait_for(store.tidied.wait(), 5)
+    tidying.cancel()
+    assert looks[:4] == [0, 0, 0, 0]
+    assert opened == ["opened"]
 
 
 @pytest.mark.parametrize(

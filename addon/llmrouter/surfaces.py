@@ -50,7 +50,7 @@ class Means:
 
     `ask` is the gateway's `answer`, `input_tokens` the estimate of a call's prompt, `can_serve` tells whether any
     target may answer it, `caller_key` tells callers apart, `open_store` may take long and raises `StateUnavailable`;
-    `retain_s` is how long what nobody changes stays.
+    `retain_s` is how long what nobody changes stays, and `is_kept` tells whether there may be anything to keep tidy.
     """
 
     ask: Callable[[Call], Awaitable[Answer]]
@@ -61,6 +61,7 @@ class Means:
     open_store: Callable[[], StateStore]
     clock: Clock
     retain_s: float
+    is_kept: Callable[[], bool] = lambda: True
 
 
 class Surfaces:
@@ -97,6 +98,8 @@ class Surfaces:
         pruned = -math.inf
         while True:
             await asyncio.sleep(_TIDY_S)
+            if self._opened is None and not self._means.is_kept():
+                continue
             # Where the store cannot be reached it has said so, and the next one who asks tries again.
             with suppress(StateUnavailable):
                 opened = await self._open()

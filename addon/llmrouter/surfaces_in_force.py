@@ -8,8 +8,8 @@ from llmrouter.caching.keys import hash_of
 from llmrouter.calls import Call, Caller
 from llmrouter.errors import StateUnavailable
 from llmrouter.gateway import Gateway
-from llmrouter.settings.storage import StorageSettings
-from llmrouter.storage.state.opening import NoState, open_state, place_of
+from llmrouter.settings.storage import StorageSettings, is_server
+from llmrouter.storage.state.opening import NoState, open_state, place_of, state_file
 from llmrouter.storage.state.store import StateStore
 from llmrouter.surfaces import Means, Surfaces
 
@@ -35,6 +35,10 @@ def open_surfaces(
     def caller_key(caller: Caller) -> str:
         return hash_of(caller, secret[0]).hex()
 
+    def is_kept() -> bool:
+        is_elsewhere = settings.url_env is not None or is_server(settings.url)
+        return is_elsewhere or state_file(settings.url, folder).exists()
+
     means = Means(
         ask=gateway.answer,
         default_model=default_model,
@@ -44,6 +48,7 @@ def open_surfaces(
         open_store=open_store,
         clock=gateway.clock,
         retain_s=settings.retain_days * _DAY_S,
+        is_kept=is_kept,
     )
     return Surfaces(means)
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from llmrouter.cli.main import main
 from llmrouter.cli.system_store import system_store
 from llmrouter.proxy.certificate_authority import ensure_ca
-from llmrouter.proxy.trust_bundle import BUNDLE, CERT
+from llmrouter.proxy.trust_files import BUNDLE, CERT
 
 HOST = "api.openai.com"
 

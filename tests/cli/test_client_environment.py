@@ -13,7 +13,7 @@ import pytest
 from llmrouter.cli.client_environment import Ports, client_environment, no_proxy, without_router
 from llmrouter.cli.shells import Shell, lines_for
 from llmrouter.proxy.certificate_authority import ensure_ca
-from llmrouter.proxy.trust_bundle import CERT
+from llmrouter.proxy.trust_files import CERT
 
 HOSTS = ("api.openai.com",)
 OURS = "localhost,127.0.0.1,::1"

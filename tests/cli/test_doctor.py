@@ -25,7 +25,7 @@ from llmrouter.cli.main import main
 from llmrouter.cli.own_configuration import Choice
 from llmrouter.proxy.certificate_authority import KEY_AND_CERT, ensure_ca
 from llmrouter.proxy.trial_certificate import trial_certificate
-from llmrouter.proxy.trust_bundle import BUNDLE, CERT
+from llmrouter.proxy.trust_files import BUNDLE, CERT
 from llmrouter.routing.catalog import build_targets
 from llmrouter.settings.loader import load_settings
 from llmrouter.settings.model import Settings

@@ -9,7 +9,8 @@ import pytest
 from llmrouter.brands import BRANDS
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.routing.policies import CallFacts, Candidate
-from llmrouter.settings.loader import SettingsError, parse_settings
+from llmrouter.settings.loader import parse_settings
+from llmrouter.settings.problems import SettingsError
 from tests.routing.samples import target_of
 
 GOOD = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmrouter.custom_policies.own_class import make_own
-from llmrouter.settings.loader import SettingsError
+from llmrouter.settings.problems import SettingsError
 from tests.fakes.provider import FakeProvider
 from tests.gateways import gateway, provider
 

@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from mitmproxy.certs import CertStore
 
 from llmrouter.proxy.certificate_authority import KEY_AND_CERT, CaError, ensure_ca
-from llmrouter.proxy.trust_bundle import BUNDLE, CERT
+from llmrouter.proxy.trust_files import BUNDLE, CERT
 
 HOST = "api.openai.com"
 NOW = datetime.now(UTC).replace(microsecond=0)

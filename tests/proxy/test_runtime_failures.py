@@ -17,7 +17,7 @@ async def test_work_in_the_background_that_crashes_touches_no_request(
     """Whatever it is that crashes: each is told once, and begins again after a pause."""
     begun = asyncio.Event()
 
-    async def crash(*_: object) -> None:
+    async def crash(*_: object, **__: object) -> None:
         begun.set()
         raise RuntimeError("a defect")
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from llmrouter.brands import BRANDS
 from llmrouter.calls import Need
-from llmrouter.settings.loader import SettingsError, load_settings, parse_settings, unused_keys
+from llmrouter.settings.loader import load_settings, parse_settings, unused_keys
 from llmrouter.settings.model import Settings
+from llmrouter.settings.problems import SettingsError
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 ECHO = "providers:\n  - type: echo\n"

@@ -14,7 +14,8 @@ from llmrouter.cli.own_configuration import fail
 from llmrouter.cli.shells import program
 from llmrouter.discovery.model_index import ModelIndex
 from llmrouter.discovery.unconfigured import settings_at_start
-from llmrouter.settings.loader import SettingsError, load_settings
+from llmrouter.settings.loader import load_settings
+from llmrouter.settings.problems import SettingsError
 
 _USUAL = Path("config") / "providers.yaml"
 _OWN_TIER = frozenset({"openai", "echo"})

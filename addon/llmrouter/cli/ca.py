@@ -21,8 +21,9 @@ from llmrouter.cli.own_configuration import (
 from llmrouter.cli.shells import program
 from llmrouter.cli.system_store import Command, SystemStore, as_root, java_leftover, run_all, system_store
 from llmrouter.proxy.certificate_authority import CaError, CaFacts, look_at_ca, rotate_ca
-from llmrouter.proxy.trust_bundle import CERT, roots_file
-from llmrouter.settings.loader import SettingsError
+from llmrouter.proxy.trust_bundle import roots_file
+from llmrouter.proxy.trust_files import CERT
+from llmrouter.settings.problems import SettingsError
 
 _yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 

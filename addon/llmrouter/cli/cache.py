@@ -17,8 +17,9 @@ from llmrouter.caching.stores import Selection, Store
 from llmrouter.cli.own_configuration import config_option, json_option
 from llmrouter.cli.priming import prime
 from llmrouter.clock import Clock
-from llmrouter.settings.loader import SettingsError, load_settings
+from llmrouter.settings.loader import load_settings
 from llmrouter.settings.location import find_config
+from llmrouter.settings.problems import SettingsError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmrouter.proxy.trust_bundle import ADDING, BUNDLE, CERT, JAVA_PASSWORD, JAVA_STORE
+from llmrouter.proxy.trust_files import ADDING, BUNDLE, CERT, JAVA_PASSWORD, JAVA_STORE
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _TO_PROXY = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "GLOBAL_AGENT_HTTP_PROXY")

@@ -15,8 +15,9 @@ from llmrouter.cli.beginning import init
 from llmrouter.cli.own_configuration import choose_configuration, fail, json_option, settings_of
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.routing.catalog import build_targets
-from llmrouter.settings.loader import Problem, SettingsError, load_settings, unused_keys
+from llmrouter.settings.loader import load_settings, unused_keys
 from llmrouter.settings.location import find_config
+from llmrouter.settings.problems import Problem, SettingsError
 from llmrouter.settings.reference import reference as written_reference
 from llmrouter.settings.schema import json_schema
 

@@ -22,7 +22,7 @@ from llmrouter.cli.running_router import health
 from llmrouter.cli.shells import Shell, how_to_use, lines_for, program, shell_of
 from llmrouter.cli.trusting import bring_up_to_date
 from llmrouter.proxy.certificate_authority import CaError
-from llmrouter.settings.loader import SettingsError
+from llmrouter.settings.problems import SettingsError
 
 
 @click.command()

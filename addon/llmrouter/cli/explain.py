@@ -28,9 +28,10 @@ from llmrouter.routing.plan import Plan, Router
 from llmrouter.routing.policies import Policy
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.quotas import QuotaBook
-from llmrouter.settings.loader import SettingsError, load_settings
+from llmrouter.settings.loader import load_settings
 from llmrouter.settings.location import default_model, find_config
 from llmrouter.settings.model import Settings
+from llmrouter.settings.problems import SettingsError
 from llmrouter.sqlite_files import path_of
 from llmrouter.storage.health_records import HealthRecords
 from llmrouter.storage.ledger import Ledger

@@ -15,7 +15,7 @@ from llmrouter.cli.tables import table
 from llmrouter.clock import Clock
 from llmrouter.routing.catalog import build_targets
 from llmrouter.routing.served_models import served_models
-from llmrouter.settings.loader import SettingsError
+from llmrouter.settings.problems import SettingsError
 from llmrouter.targets import ServedModel, Target
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from llmrouter.brands import BRANDS
-from llmrouter.discovery.unconfigured import settings_at_start
-from llmrouter.settings.loader import load_settings
 from llmrouter.settings.location import REPOSITORY, find_config
-from llmrouter.settings.model import Settings
+
+if TYPE_CHECKING:
+    from llmrouter.settings.model import Settings
 
 DEMO = REPOSITORY / "config" / "demo.yaml"
 CERTS = REPOSITORY / "certs"
@@ -40,6 +40,9 @@ def choose_configuration(named: Path | None, environ: Mapping[str, str]) -> Choi
     if (file := named or find_config("", environ)) is not None:
         return Choice(file.expanduser().absolute())
     example = "cp config/providers.example.yaml config/providers.yaml"
+    # All that reads settings takes a quarter of a second to import, which a router that has a file need not wait for.
+    from llmrouter.discovery.unconfigured import settings_at_start
+
     found, _ = settings_at_start(environ)
     if not found.keyed:
         text = "No configuration and no provider keys: running config/demo.yaml, which only echoes. Begin with:"
@@ -47,8 +50,12 @@ def choose_configuration(named: Path | None, environ: Mapping[str, str]) -> Choi
     return Choice(None, (*found.notes, *found.warnings, f"For your own choice: {example}"))
 
 
-def settings_of(choice: Choice, environ: Mapping[str, str]) -> Settings:
+def settings_of(choice: Choice, environ: Mapping[str, str]) -> "Settings":
     """What the chosen configuration says; a custom policy is not loaded. Raises `SettingsError`."""
+    from llmrouter.brands import BRANDS
+    from llmrouter.discovery.unconfigured import settings_at_start
+    from llmrouter.settings.loader import load_settings
+
     return settings_at_start(environ)[0].settings if choice.file is None else load_settings(choice.file, BRANDS)
 
 

@@ -1,18 +1,17 @@
 """A router that a command starts for itself, and ends."""
 
 import subprocess
-import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from llmrouter.cli.client_environment import Ports
+from llmrouter.cli.router_command import router_command
 from llmrouter.cli.running_router import decrypts_with, health
-from llmrouter.proxy.trust_bundle import CERT
+from llmrouter.proxy.trust_files import CERT
 from llmrouter.settings.location import REPOSITORY
 
-_ADDON = Path(__file__).resolve().parents[2] / "router.py"
 _START_LIMIT_S = 30.0
 _LOOK_S = 0.05
 _GRACE_S = 10.0
@@ -22,17 +21,6 @@ _LINES_TOLD = 8
 
 class NotStarted(Exception):
     """The router ended at its start, or is not ready in time; the text holds what it said last."""
-
-
-def router_command(
-    ports: Ports, *, web: bool = False, certs: Path | None = None, options: Iterable[str] = ()
-) -> list[str]:
-    """The command line of mitmdump or mitmweb with the addon, on loopback."""
-    program = Path(sys.executable).with_name("mitmweb" if web else "mitmdump")
-    command = [str(program), "-s", str(_ADDON), "--listen-host", "127.0.0.1", "-p", str(ports.proxy)]
-    command += ["--set", f"llmrouter_api_port={ports.api}"]
-    command += [] if certs is None else ["--set", f"llmrouter_certs={certs}"]
-    return [*command, *(["--no-web-open-browser"] if web else ["--set", "flow_detail=0"]), *options]
 
 
 class OwnRouter:

@@ -19,8 +19,9 @@ from llmrouter.discovery.unconfigured import settings_at_start
 from llmrouter.routing.catalog import build_targets
 from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.price_sheets import Hours, Override, PriceSheet
-from llmrouter.settings.loader import SettingsError, load_settings
+from llmrouter.settings.loader import load_settings
 from llmrouter.settings.location import find_config
+from llmrouter.settings.problems import SettingsError
 from llmrouter.targets import Target
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -26,9 +26,9 @@ from llmrouter.cli.running_router import decrypts_with, free_ports, health, stat
 from llmrouter.cli.totals import Totals, sentence, totals_of_decisions, totals_of_status
 from llmrouter.cli.trusting import bring_up_to_date
 from llmrouter.proxy.certificate_authority import CaError
-from llmrouter.proxy.trust_bundle import CERT
-from llmrouter.settings.loader import SettingsError
+from llmrouter.proxy.trust_files import CERT
 from llmrouter.settings.location import REPOSITORY
+from llmrouter.settings.problems import SettingsError
 
 
 class _NotRun(click.ClickException):

@@ -8,9 +8,9 @@ import click
 
 from llmrouter.cli.client_environment import Ports
 from llmrouter.cli.own_configuration import api_port_option, choose_configuration, config_option, fail, port_option
-from llmrouter.cli.own_router import router_command
+from llmrouter.cli.router_command import router_command
 from llmrouter.cli.shells import how_to_use, program, shell_of
-from llmrouter.settings.loader import SettingsError
+from llmrouter.settings.problems import SettingsError
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from llmrouter.proxy.certificate_authority import CaError, ensure_ca
-from llmrouter.proxy.trust_bundle import CERT, write_bundle, write_java_store
+from llmrouter.proxy.trust_bundle import write_bundle, write_java_store
+from llmrouter.proxy.trust_files import CERT
 
 
 def bring_up_to_date(certs: Path, hosts: Sequence[str]) -> None:

@@ -16,8 +16,9 @@ import click
 
 from llmrouter.brands import BRANDS
 from llmrouter.clock import Clock
-from llmrouter.settings.loader import SettingsError, load_settings
+from llmrouter.settings.loader import load_settings
 from llmrouter.settings.location import find_config
+from llmrouter.settings.problems import SettingsError
 from llmrouter.settings.storage import StorageSettings
 from llmrouter.sqlite_files import path_of
 from llmrouter.storage.call_rows import NewerLedger

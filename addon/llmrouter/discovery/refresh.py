@@ -78,9 +78,14 @@ class PriceRefresh:
         self._book = book
         self._changed.set()
 
-    async def run(self, make_client: Callable[[], httpx.AsyncClient] = listing_client) -> None:
+    async def run(
+        self,
+        make_client: Callable[[], httpx.AsyncClient] = listing_client,
+        when_loaded: Callable[[], None] = lambda: None,
+    ) -> None:
         """Reads what is at hand, then the listings again and again, until it is cancelled."""
         await self.load()
+        when_loaded()
         # Its certificates take a while to load.
         async with await asyncio.to_thread(make_client) as client:
             while True:

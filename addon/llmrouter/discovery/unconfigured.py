@@ -7,7 +7,7 @@ from llmrouter.brands import BRANDS
 from llmrouter.discovery.catalog_settings import CatalogSettings, catalog_settings
 from llmrouter.discovery.index_source import IndexSource, LoadedIndex
 from llmrouter.discovery.places import PROVIDERS_VARIABLE, UnknownProvider, chosen_providers
-from llmrouter.settings.loader import Problem, SettingsError
+from llmrouter.settings.problems import Problem, SettingsError
 
 STATE = Path("state")
 """The folder of what must last, beside which the process runs."""

@@ -5,7 +5,6 @@ Each hook that could let a routed request through puts an error response into th
 """
 
 import asyncio
-import gc
 import logging
 import os
 from urllib.parse import parse_qsl
@@ -18,7 +17,7 @@ from mitmproxy.proxy import layer
 from llmrouter import surfaces
 from llmrouter.endpoints import models
 from llmrouter.errors import ForeignPage, InternalError, RouterError, UpgradeRefused
-from llmrouter.proxy import admission, fail_open, flows, local_pages, tunnels
+from llmrouter.proxy import admission, fail_open, flows, local_pages, short_pauses, tunnels
 from llmrouter.proxy.acceleration import Acceleration
 from llmrouter.proxy.access import Access
 from llmrouter.proxy.certificate_authority import CaError
@@ -36,9 +35,9 @@ from llmrouter.proxy.runtime import Runtime
 from llmrouter.proxy.starting import is_safe, prepare_ca, refuse_loops, say_what_runs
 from llmrouter.proxy.streaming import Edge
 from llmrouter.proxy.untrusting_clients import UntrustingClients
-from llmrouter.settings.loader import SettingsError
 from llmrouter.settings.location import find_config
 from llmrouter.settings.operating import AccessSettings, ClientSettings
+from llmrouter.settings.problems import SettingsError
 from llmrouter.tasks import spawn
 
 logger = logging.getLogger(__name__)
@@ -120,13 +119,7 @@ class LLMRouter:
             self._ending = ending_of_mitmproxy(
                 lambda: max(len(self._exchanges), runtime.under_way), lambda: runtime.settings.shutdown.grace_seconds
             )
-            # What is there now stays: a full collection of all of mitmproxy takes a tenth of a second.
-            gc.collect()
-            gc.freeze()
-            # The default, 700, looks for garbage at each request, of which hardly any is found that way. The oldest is
-            # looked for at every second turn: connections outlive the turns before, and each one's TLS holds 30 KB
-            # that Python does not count.
-            gc.set_threshold(4_000, 20, 1)
+            short_pauses.begin()
 
     async def done(self) -> None:
         """Ends what is under way still, closes connections, and writes down what is to last."""

@@ -26,7 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from llmrouter.proxy.trust_bundle import CERT, write_bundle
+from llmrouter.proxy.trust_bundle import write_bundle
+from llmrouter.proxy.trust_files import CERT
 from llmrouter.proxy.whole_files import write_if_changed, write_whole
 
 KEY_AND_CERT = "mitmproxy-ca.pem"

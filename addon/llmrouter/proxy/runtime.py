@@ -6,6 +6,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from llmrouter.errors import NotConfigured
 from llmrouter.gateway import Gateway
 from llmrouter.ledger_in_force import open_ledger
 from llmrouter.providers.formats import WIRE_FORMATS
+from llmrouter.proxy import short_pauses
 from llmrouter.proxy.call_notes import note_ended
 from llmrouter.proxy.observing import Observing
 from llmrouter.proxy.usage_history import UsageHistory
@@ -42,9 +44,10 @@ from llmrouter.routing.price_book import PriceBook
 from llmrouter.routing.quotas import QuotaBook
 from llmrouter.routing.served_models import served_model, served_models
 from llmrouter.routing.standings import Standing, standing_of
-from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
+from llmrouter.settings.loader import load_settings, unused_keys
 from llmrouter.settings.location import Stamp, default_model, stamp_of
 from llmrouter.settings.model import Settings
+from llmrouter.settings.problems import SettingsError
 from llmrouter.sqlite_files import path_of
 from llmrouter.storage.health_records import HealthRecords
 from llmrouter.storage.ledger import Ledger
@@ -292,7 +295,7 @@ class Runtime:
             return
         lasting: list[tuple[Callable[[], Coroutine[Any, Any, None]], str]] = [
             (self.refresh_index, "fetching the model index"),
-            (self._price_refresh.run, "reading prices"),
+            (partial(self._price_refresh.run, when_loaded=short_pauses.stays), "reading prices"),
             (self._keep_health, "keeping what is known of targets"),
             (self._keep_what_is_reserved, "keeping what is used of limits"),
             (self._probe, "asking whether providers are there"),

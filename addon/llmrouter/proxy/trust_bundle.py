@@ -16,15 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
 
+from llmrouter.proxy.trust_files import ADDING, BUNDLE, CERT, JAVA_PASSWORD, JAVA_STORE
 from llmrouter.proxy.whole_files import write_if_changed
-
-CERT = "mitmproxy-ca-cert.pem"
-BUNDLE = "ca-bundle.pem"
-ADDING = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")
-"""The variables with which programs trust more than their own roots."""
-JAVA_STORE = "ca-bundle.p12"
-JAVA_PASSWORD = "changeit"
-"""The one that Java's own store has; it protects nothing, for the store holds no key."""
 
 _JAVA_MARK = ".ca-bundle.p12.of"
 # Where systems keep their roots, as Go looks for them (crypto/x509/root_linux.go, root_bsd.go, root_darwin.go): a

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from llmrouter.settings.checks import Finding, check_policies, check_providers, 
 from llmrouter.settings.document import Document, read_document
 from llmrouter.settings.model import ProviderSettings, Settings
 from llmrouter.settings.operating import OverloadSettings, ShutdownSettings
+from llmrouter.settings.problems import Problem, SettingsError
 from llmrouter.settings.storage import StorageSettings, check_storage
 from llmrouter.settings.telemetry import OtelSettings, TelemetrySettings
 
@@ -47,28 +47,6 @@ _BOUNDS = {
     "string_too_short": "text that is not empty is needed",
     "string_pattern_mismatch": "letters, digits, dots, hyphens and underscores are possible, a letter or digit first",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong; line and column count from 1."""
-
-    file: str
-    line: int
-    column: int
-    key: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.key}: {self.message}"
-
-
-class SettingsError(Exception):
-    """Everything that is wrong with a configuration file."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
 
 
 type Check = Callable[[Settings], Iterable[Finding]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llmrouter.cli.checks.finding import Finding, ok, problem, warning
 from llmrouter.proxy.certificate_authority import KEY_AND_CERT, CaError, CaFacts, look_at_ca
-from llmrouter.proxy.trust_bundle import BUNDLE, CERT
+from llmrouter.proxy.trust_files import BUNDLE, CERT
 
 _ABOUT = "CA"
 _SOON = timedelta(days=30)

@@ -10,8 +10,9 @@ from llmrouter.cli.checks.finding import Finding, ok, problem, warning
 from llmrouter.cli.own_configuration import DEMO, Choice, choose_configuration, settings_of
 from llmrouter.custom_policies.loading import CustomPolicies
 from llmrouter.routing.catalog import build_targets
-from llmrouter.settings.loader import SettingsError, load_settings, unused_keys
+from llmrouter.settings.loader import load_settings, unused_keys
 from llmrouter.settings.model import Settings
+from llmrouter.settings.problems import SettingsError
 from llmrouter.targets import Target
 
 _ABOUT = "configuration"

@@ -6,7 +6,7 @@ from pathlib import Path
 from llmrouter.cli.checks.finding import Finding, ok, problem, warning
 from llmrouter.cli.client_environment import Ports, no_proxy
 from llmrouter.cli.running_router import decrypts_with, health, is_free
-from llmrouter.proxy.trust_bundle import CERT
+from llmrouter.proxy.trust_files import CERT
 
 _OTHER_PORTS = "Stop what listens there, or choose others: llmrouter serve --port 8081 --api-port 8001"
 

@@ -35,7 +35,14 @@ def open_state(url: str, folder: Path, clock: Clock) -> "SqlStore":
     from llmrouter.storage.state.sql_store import SqlStore
 
     if url.startswith("sqlite:"):
-        # A file of their own: what else the router keeps is set aside where it is damaged, which these never are.
-        file = path_of(url, folder)
-        return SqlStore.of_sqlite(file.with_name(f"{file.stem}-state{file.suffix}"), clock)
+        return SqlStore.of_sqlite(state_file(url, folder), clock)
     return SqlStore.of_postgresql(url, clock)
+
+
+def state_file(url: str, folder: Path) -> Path:
+    """The file of documents beside that of SQLite at `url`, which is below `folder` where it is relative.
+
+    One of their own: what else the router keeps is set aside where it is damaged, which documents never are.
+    """
+    file = path_of(url, folder)
+    return file.with_name(f"{file.stem}-state{file.suffix}")
